@@ -1,0 +1,1 @@
+//! Small things with no opinion: ids, clocks, digests, durable file writes.

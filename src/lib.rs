@@ -1,0 +1,13 @@
+//! boxfs: a file system backed by Box.
+//!
+//! Rooms and who may use whom (`tests/tidy.rs` holds these arrows):
+//!
+//! ```text
+//! cli ──> control, fuse, emulator (and what it has to construct)
+//! fuse ──> vfs            control ──> vfs, sync        desktop ──> control
+//! vfs ──> tree, content   sync ──> tree, content, box_api
+//! everything but the emulator may use base and config; emulator ──> nothing
+//! ```
+
+pub mod base;
+pub mod emulator;

@@ -1,0 +1,3 @@
+//! The `boxfs` command.
+
+fn main() {}
