@@ -11,3 +11,4 @@
 
 pub mod base;
 pub mod emulator;
+pub mod tree;
