@@ -12,3 +12,4 @@
 pub mod base;
 pub mod content;
 pub mod emulator;
+pub mod vfs;
