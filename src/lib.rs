@@ -10,4 +10,5 @@
 //! ```
 
 pub mod base;
+pub mod content;
 pub mod emulator;
