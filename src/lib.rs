@@ -10,5 +10,6 @@
 //! ```
 
 pub mod base;
+pub mod box_api;
 pub mod content;
 pub mod emulator;

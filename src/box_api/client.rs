@@ -5,9 +5,9 @@
 
 use super::call::{Call, Request, RequestBody};
 use super::downloads::Locations;
-use super::error::{self, ApiError, Meaning, Outcome, Target};
+use super::error::{self, ApiError, Meaning, Outcome};
 use super::hosts::{Hosts, bad_options};
-use super::limits::{ApiLimits, Bandwidth, Class, Limits};
+use super::limits::{ApiLimits, Bandwidth, Limits};
 use super::payload::Sending;
 use super::pulse::{Pulse, STALL, watched};
 use super::retry::{self, Step, Tries};
@@ -338,6 +338,8 @@ fn http_client(options: &ClientOptions, hosts: &Hosts) -> Result<reqwest::Client
         "" => concat!("boxfs/", env!("CARGO_PKG_VERSION")),
         agent => agent,
     };
+    // Refused when another client of this process has set it already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .user_agent(agent)
         .redirect(reqwest::redirect::Policy::none())

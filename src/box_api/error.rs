@@ -24,7 +24,9 @@ pub enum Meaning {
     /// A rule of the enterprise forbids it (Shield, location, malware, terms of service).
     ForbiddenByPolicy,
     /// An item with this name (case aside) is already in the folder. Box does not always say which.
-    NameTaken { existing: Option<ExistingItem> },
+    NameTaken {
+        existing: Option<Box<ExistingItem>>,
+    },
     /// Another request in flight holds the name; heals within seconds.
     NameReserved,
     /// A long operation on this folder tree holds it.
@@ -41,7 +43,9 @@ pub enum Meaning {
     /// The upload session is over: expired, committed, aborted, failed or never there.
     SessionGone,
     /// A live session for this target exists already.
-    SessionConflict { session: Option<Box<Session>> },
+    SessionConflict {
+        session: Option<Box<Session>>,
+    },
     /// The part, or one that overlaps it, is stored already: the part list says which.
     PartAlreadyThere,
     /// Box has not registered every part yet, or one is missing.
@@ -53,7 +57,9 @@ pub enum Meaning {
     OutOfQuota,
     FileTooLarge,
     /// Too many calls; the client holds back this class of calls for as long as Box said.
-    Throttled { retry_after: Option<Duration> },
+    Throttled {
+        retry_after: Option<Duration>,
+    },
     /// No valid token, and none to be had without the user.
     SignInNeeded,
     /// The application or the token lacks a scope.
@@ -111,11 +117,11 @@ pub struct ApiError {
     /// HTTP status, where an answer came.
     pub status: Option<u16>,
     /// Box's `code`.
-    pub code: Option<String>,
+    pub code: Option<Box<str>>,
     /// One line, at most [`MAX_MESSAGE_CHARS`] characters.
     pub message: String,
     /// Box's id of the request, for a talk with its support.
-    pub request_id: Option<String>,
+    pub request_id: Option<Box<str>>,
     /// The call's name, such as `upload_part`.
     pub call: &'static str,
     /// `Retry-After`, on whatever answer it came.
@@ -154,10 +160,30 @@ impl ApiError {
                 Heals::Waiting { after: self.retry_after }
             }
             SignInNeeded => Heals::SignIn,
-            NotFound | Trashed | NoAccess | Locked | ForbiddenByPolicy | NameTaken { .. } | Changed
-            | FolderNotEmpty | Cyclical | BadName | NameTooLong | TooSmallForSession | SessionGone
-            | SessionConflict { .. } | PartAlreadyThere | DigestMismatch | BadDigest | OutOfQuota | FileTooLarge
-            | InsufficientScope | RangeNotSatisfiable | LocalFile | BadOptions | Refused => Heals::Never,
+            NotFound
+            | Trashed
+            | NoAccess
+            | Locked
+            | ForbiddenByPolicy
+            | NameTaken { .. }
+            | Changed
+            | FolderNotEmpty
+            | Cyclical
+            | BadName
+            | NameTooLong
+            | TooSmallForSession
+            | SessionGone
+            | SessionConflict { .. }
+            | PartAlreadyThere
+            | DigestMismatch
+            | BadDigest
+            | OutOfQuota
+            | FileTooLarge
+            | InsufficientScope
+            | RangeNotSatisfiable
+            | LocalFile
+            | BadOptions
+            | Refused => Heals::Never,
         }
     }
 
@@ -202,7 +228,7 @@ impl fmt::Display for ApiError {
         match (self.status, &self.code) {
             (Some(status), Some(code)) => facts.push(format!("{status} {code}")),
             (Some(status), None) => facts.push(status.to_string()),
-            (None, Some(code)) => facts.push(code.clone()),
+            (None, Some(code)) => facts.push(code.to_string()),
             (None, None) => {}
         }
         facts.extend(self.request_id.as_ref().map(|id| format!("request {id}")));
@@ -307,7 +333,7 @@ pub(super) fn refusal(
     let retry_after = retry_after(headers);
     let code = told.code.clone().or_else(|| told.oauth_error.clone());
     let meaning = match meaning_of(target, status.as_u16(), code.as_deref(), challenge) {
-        Meaning::NameTaken { .. } => Meaning::NameTaken { existing: told.conflict() },
+        Meaning::NameTaken { .. } => Meaning::NameTaken { existing: told.conflict().map(Box::new) },
         Meaning::SessionConflict { .. } => Meaning::SessionConflict { session: told.session().map(Box::new) },
         Meaning::Throttled { .. } => Meaning::Throttled { retry_after },
         other => other,
@@ -317,10 +343,11 @@ pub(super) fn refusal(
         (None, None) if challenge.contains("error") => challenge,
         (None, None) => status.canonical_reason().unwrap_or_default(),
     };
+    let request_id = told.request_id.or_else(|| text_header(headers, "box-request-id").map(one_line));
     ApiError {
         status: Some(status.as_u16()),
-        code,
-        request_id: told.request_id.or_else(|| text_header(headers, "box-request-id").map(one_line)),
+        code: code.map(String::into_boxed_str),
+        request_id: request_id.map(String::into_boxed_str),
         retry_after,
         ..ApiError::new(call, meaning, message)
     }
@@ -333,7 +360,7 @@ fn meaning_of(target: Target, status: u16, code: Option<&str>, challenge: &str) 
     if target == Target::Content {
         return of_content_host(status);
     }
-    let known = match code.unwrap_or_default() {
+    match code.unwrap_or_default() {
         "trashed" => Trashed,
         "not_found" if target == Target::Item => NotFound,
         "not_trashed" | "instance_not_found" | "instance_tuple_not_found" => NotFound,
@@ -366,9 +393,8 @@ fn meaning_of(target: Target, status: u16, code: Option<&str>, challenge: &str) 
         "requested_page_out_of_range" => RangeNotSatisfiable,
         "rate_limit_exceeded" | "too_many_requests" => Throttled { retry_after: None },
         "invalid_grant" | "invalid_client" | "unauthorized_client" => SignInNeeded,
-        _ => return of_status(target, status, challenge),
-    };
-    known
+        _ => of_status(target, status, challenge),
+    }
 }
 
 /// The meaning of a status whose code is absent or says no more than the status.
@@ -506,9 +532,8 @@ mod tests {
         let one = r#"{"type":"file","id":"7","etag":"0","name":"a","sha1":"da39a3ee5e6b4b0d3255bfef95601890afd80709",
             "file_version":{"type":"file_version","id":"70"}}"#;
         for conflicts in [one.to_owned(), format!("[{one}]")] {
-            let body = format!(
-                r#"{{"status":409,"code":"item_name_in_use","context_info":{{"conflicts":{conflicts}}}}}"#
-            );
+            let body =
+                format!(r#"{{"status":409,"code":"item_name_in_use","context_info":{{"conflicts":{conflicts}}}}}"#);
             let Meaning::NameTaken { existing: Some(item) } = told(Target::Item, 409, &body).meaning else {
                 panic!("no conflict in {body}");
             };

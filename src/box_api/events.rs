@@ -154,8 +154,7 @@ impl BoxClient {
     }
 
     pub async fn realtime_server(&self) -> Result<RealtimeServer, ApiError> {
-        let request = Request::below(Method::OPTIONS, &self.hosts().api, &["events"])
-            .query("stream_type", "changes");
+        let request = Request::below(Method::OPTIONS, &self.hosts().api, &["events"]).query("stream_type", "changes");
         let servers: WireServers = self.send(&REALTIME, &request).await?.json()?;
         let none = || ApiError::new(REALTIME.name, Meaning::BadAnswer, "the answer names no server");
         let server = servers.entries.into_iter().next().ok_or_else(none)?;
@@ -171,8 +170,7 @@ impl BoxClient {
     /// Hangs until there is news after `position`, or the server's patience ends.
     pub async fn long_poll(&self, server: &RealtimeServer, position: &str) -> Result<Poll, ApiError> {
         // Without the token: the address itself opens the channel.
-        let request =
-            Request::new(Method::GET, server.url.clone()).without_token().query("stream_position", position);
+        let request = Request::new(Method::GET, server.url.clone()).without_token().query("stream_position", position);
         let call = LONG_POLL.patience(server.retry_timeout);
         let answer: WirePoll = self.send(&call, &request).await?.json()?;
         match answer.message.as_str() {

@@ -119,12 +119,7 @@ impl BoxClient {
     }
 
     /// Renames, moves or dates an item in one call. Moves ignore `if_match` (API.md 3.6).
-    pub async fn update(
-        &self,
-        id: &BoxId,
-        change: &ItemChange,
-        if_match: Option<&str>,
-    ) -> Result<Item, ApiError> {
+    pub async fn update(&self, id: &BoxId, change: &ItemChange, if_match: Option<&str>) -> Result<Item, ApiError> {
         let body = ChangeBody {
             name: change.name.as_deref(),
             parent: change.parent.as_deref().map(|id| IdOf { id }),
@@ -151,12 +146,7 @@ impl BoxClient {
     }
 
     /// Takes an item out of the trash, to its old place or to the one given.
-    pub async fn restore(
-        &self,
-        id: &BoxId,
-        name: Option<&str>,
-        parent: Option<&str>,
-    ) -> Result<Item, ApiError> {
+    pub async fn restore(&self, id: &BoxId, name: Option<&str>, parent: Option<&str>) -> Result<Item, ApiError> {
         let body = ChangeBody { name, parent: parent.map(|id| IdOf { id }), content_modified_at: None };
         let request = self.item_request(Method::POST, id, &[]).json(&body);
         self.item_call(&patient(RESTORE, id), &request).await
@@ -164,11 +154,7 @@ impl BoxClient {
 
     /// Sets the access of an item's shared link: `open`, `company`, `collaborators`, or `""` for the enterprise's default.
     /// `None` removes the link.
-    pub async fn set_shared_link(
-        &self,
-        id: &BoxId,
-        access: Option<&str>,
-    ) -> Result<Option<SharedLink>, ApiError> {
+    pub async fn set_shared_link(&self, id: &BoxId, access: Option<&str>) -> Result<Option<SharedLink>, ApiError> {
         let link = match access {
             None => serde_json::Value::Null,
             Some("") => serde_json::json!({}),

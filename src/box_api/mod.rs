@@ -34,9 +34,7 @@ pub use folders::Page;
 pub use items::{Item, ItemChange, Lock, Permissions, SharedLink};
 pub use limits::ApiLimits;
 pub use payload::{PartSlice, Payload};
-pub use sessions::{
-    CommitAnswer, CommitAttributes, Part, PlannedPart, Session, SessionEndpoints, SessionTarget,
-};
+pub use sessions::{CommitAnswer, CommitAttributes, Part, PlannedPart, Session, SessionEndpoints, SessionTarget};
 pub use tokens::{StoredLogin, TokenPair, TokenSource};
 pub use uploads::{NewFile, NewVersion};
 pub use users::Account;

@@ -1,7 +1,7 @@
 //! Request bodies that come from a local file: read by pieces on blocking threads, never whole in memory, and counted.
 
-use super::pulse::Pulse;
 use super::limits::Bandwidth;
+use super::pulse::Pulse;
 use crate::base::{Sha1Digest, Sha1Hasher};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
@@ -171,9 +171,7 @@ pub(super) async fn hash_range(file: Arc<File>, offset: u64, len: u64) -> io::Re
     .await
 }
 
-async fn on_blocking_thread<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
+async fn on_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 

@@ -48,11 +48,7 @@ impl Pulse {
 }
 
 /// `work`, or `None` once the pulse has stopped: for [`STALL`] while the request goes out, then for `answer_patience`.
-pub(super) async fn watched<T>(
-    work: impl Future<Output = T>,
-    pulse: &Pulse,
-    answer_patience: Duration,
-) -> Option<T> {
+pub(super) async fn watched<T>(work: impl Future<Output = T>, pulse: &Pulse, answer_patience: Duration) -> Option<T> {
     tokio::pin!(work);
     loop {
         let dead_at = pulse.dead_at(answer_patience);

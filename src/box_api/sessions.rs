@@ -55,7 +55,12 @@ pub struct Part {
     pub offset: u64,
     pub size: u64,
     /// Absent until Box has processed the part.
-    #[serde(default, deserialize_with = "wire::sha1", serialize_with = "sha1_text", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "wire::sha1",
+        serialize_with = "sha1_text",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub sha1: Option<Sha1Digest>,
 }
 
@@ -68,10 +73,13 @@ pub struct CommitAttributes {
 
 /// Box's answer to a commit.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one for each commit, taken apart at once")]
 pub enum CommitAnswer {
     Done(Item),
     /// Parts are still being processed: the same commit again, later.
-    NotYet { retry_after: Duration },
+    NotYet {
+        retry_after: Duration,
+    },
 }
 
 /// A part that Box may have already, by its content.
@@ -213,10 +221,7 @@ impl BoxClient {
         let session: Session = self.send(&CREATE, &request).await?.json::<WireSession>()?.into();
         let covered = session.total_parts.checked_mul(session.part_size).is_some_and(|bytes| bytes >= size);
         if session.part_size == 0 || !covered {
-            let text = format!(
-                "{} parts of {} bytes do not make {size} bytes",
-                session.total_parts, session.part_size
-            );
+            let text = format!("{} parts of {} bytes do not make {size} bytes", session.total_parts, session.part_size);
             return Err(ApiError::new(CREATE.name, Meaning::BadAnswer, text));
         }
         Ok(session)
@@ -329,9 +334,8 @@ impl BoxClient {
 
 /// A request to a URL that Box named; [`BoxClient::send`] checks its host before the token goes there.
 fn session_request(call: &Call, method: Method, url: &str) -> Result<Request, ApiError> {
-    let url = Url::parse(url).map_err(|error| {
-        ApiError::new(call.name, Meaning::BadAnswer, format!("the session's address: {error}"))
-    })?;
+    let url = Url::parse(url)
+        .map_err(|error| ApiError::new(call.name, Meaning::BadAnswer, format!("the session's address: {error}")))?;
     Ok(Request::new(method, url))
 }
 

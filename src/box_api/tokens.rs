@@ -113,9 +113,7 @@ struct State {
 
 impl Tokens {
     pub(super) fn new(source: TokenSource, wire: Wire) -> Tokens {
-        Tokens {
-            state: Arc::new(State { source, wire, current: Mutex::new(None), unsaved: Arc::default() }),
-        }
+        Tokens { state: Arc::new(State { source, wire, current: Mutex::new(None), unsaved: Arc::default() }) }
     }
 
     /// Whether another token can be had without the user.
@@ -222,9 +220,9 @@ impl State {
             let error = match answer {
                 // A parser's message could quote a token.
                 Ok(answer) => {
-                    return answer.json().map_err(|_| {
-                        ApiError::new(REFRESH.name, Meaning::BadAnswer, "the answer holds no token")
-                    });
+                    return answer
+                        .json()
+                        .map_err(|_| ApiError::new(REFRESH.name, Meaning::BadAnswer, "the answer holds no token"));
                 }
                 Err(error) => error,
             };
@@ -256,8 +254,7 @@ impl Locked {
         blocking(move || {
             let mut lock_path = path.clone().into_os_string();
             lock_path.push(".lock");
-            let file =
-                OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(lock_path)?;
+            let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(lock_path)?;
             let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
             Ok(Locked { path, _lock: lock })
         })

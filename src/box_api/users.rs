@@ -63,9 +63,10 @@ mod tests {
 
     #[test]
     fn a_huge_plan_is_a_float() {
-        let account: WireAccount =
-            serde_json::from_str(r#"{"id":"1","space_amount":1e+15,"space_used":1000000000000000.0,"max_upload_size":null}"#)
-                .unwrap();
+        let account: WireAccount = serde_json::from_str(
+            r#"{"id":"1","space_amount":1e+15,"space_used":1000000000000000.0,"max_upload_size":null}"#,
+        )
+        .unwrap();
         assert_eq!(account.space_amount, Some(1_000_000_000_000_000));
         assert_eq!(account.space_used, account.space_amount);
         assert_eq!(account.max_upload_size, None);

@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(a.parent.as_deref(), Some("0"));
         assert_eq!(a.version_id.as_deref(), Some("77"));
         assert_eq!(a.content_modified_at, Some(Timestamp::new(1_355_338_423, 0)));
-        assert_eq!(a.permissions.unwrap().can_upload, false);
+        assert!(!a.permissions.unwrap().can_upload);
         assert!(a.permissions.unwrap().can_delete && !a.trashed && a.lock.is_none());
         let b = item(r#"{"type":"file","id":12,"etag":3,"sequence_id":7,"size":"9"}"#);
         assert_eq!((b.id, b.etag.as_deref(), b.sequence_id, b.size), (BoxId::file("12"), Some("3"), Some(7), 9));
