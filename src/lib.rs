@@ -10,6 +10,7 @@
 //! ```
 
 pub mod base;
+pub mod box_api;
 pub mod content;
 pub mod emulator;
 pub mod vfs;
