@@ -42,7 +42,10 @@ impl Journal {
 
 fn lock(file: &File) -> io::Result<()> {
     file.try_lock().map_err(|_| {
-        io::Error::new(io::ErrorKind::ResourceBusy, "another emulator uses this data directory; stop it or choose another")
+        io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "another emulator uses this data directory; stop it or choose another",
+        )
     })
 }
 

@@ -93,11 +93,7 @@ impl Refusal {
     }
 
     pub(super) fn no_permission() -> Refusal {
-        Refusal::new(
-            403,
-            "access_denied_insufficient_permissions",
-            "Access denied - insufficient permission",
-        )
+        Refusal::new(403, "access_denied_insufficient_permissions", "Access denied - insufficient permission")
     }
 
     /// The token, not the user, may not do it.
@@ -147,14 +143,6 @@ impl Refusal {
             409,
             "name_temporarily_reserved",
             "The item name is reserved by another processing item. Wait and then retry the request or verify that the item was created",
-        )
-    }
-
-    pub(super) fn blocked() -> Refusal {
-        Refusal::new(
-            409,
-            "operation_blocked_temporary",
-            "The operation is blocked by another on-going operation. Please retry later",
         )
     }
 

@@ -46,12 +46,6 @@ impl Answer {
         Answer::json(200, value)
     }
 
-    pub(in crate::emulator) fn bytes(status: u16, content_type: &'static str, bytes: impl Into<Bytes>) -> Answer {
-        let mut answer = Answer::empty(status).header("content-type", content_type);
-        answer.payload = Payload::Bytes(bytes.into());
-        answer
-    }
-
     /// Adds a header; one whose value cannot be sent is left out.
     pub(in crate::emulator) fn header(mut self, name: &'static str, value: impl AsRef<str>) -> Answer {
         if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
@@ -139,10 +133,7 @@ impl Body for AnswerBody {
     type Data = Bytes;
     type Error = std::io::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
         let chunk = match &mut self.payload {
             Payload::Empty => None,
             Payload::Bytes(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use hyper::header::HeaderMap;
 use hyper::Method;
+use hyper::header::HeaderMap;
 use serde_json::Value;
 
 use super::super::clock;
@@ -59,7 +59,8 @@ impl Call {
     /// `?fields=`, split; empty is as if it were not there.
     pub(in crate::emulator) fn fields(&self) -> Option<Vec<String>> {
         let fields = self.param("fields")?;
-        let names: Vec<String> = fields.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
+        let names: Vec<String> =
+            fields.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
         (!names.is_empty()).then_some(names)
     }
 
@@ -189,7 +190,6 @@ pub(in crate::emulator) fn encode(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     text.bytes().map(|b| if plain(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -108,7 +108,8 @@ fn body(call: &Call, content: &Content, status: u16, first: u64, len: u64) -> An
 }
 
 fn disposition(name: &str) -> String {
-    let ascii: String = name.chars().map(|c| if c.is_ascii_graphic() && c != '"' || c == ' ' { c } else { '_' }).collect();
+    let ascii: String =
+        name.chars().map(|c| if c.is_ascii_graphic() && c != '"' || c == ' ' { c } else { '_' }).collect();
     format!("attachment;filename=\"{ascii}\";filename*=UTF-8''{}", encode(name))
 }
 

@@ -61,6 +61,9 @@ fn list(call: &Call, id: &str) -> Result<Answer, Refusal> {
     })
 }
 
+/// An order of items within a type.
+type Compare<'a> = Box<dyn Fn(&Key, &Key) -> Ordering + 'a>;
+
 /// Which part of a listing is wanted, and how.
 struct Page {
     limit: u64,
@@ -163,7 +166,7 @@ impl Page {
     /// Sorts: type first, then what was asked for.
     fn arrange(&self, store: &Store, keys: &mut [Key]) -> Result<(), Refusal> {
         let date = |key: &Key| store.items.get(key).map_or(0, |item| item.modified_at);
-        let compare: Box<dyn Fn(&Key, &Key) -> Ordering> = match self.sort.as_str() {
+        let compare: Compare = match self.sort.as_str() {
             "name" => Box::new(|_, _| Ordering::Equal),
             "id" => Box::new(|a, b| a.id.cmp(&b.id)),
             "date" => Box::new(|a, b| date(a).cmp(&date(b))),

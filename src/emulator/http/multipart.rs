@@ -30,7 +30,8 @@ impl Multipart<'_> {
     /// `content_type` is the request's header.
     pub(super) fn new<'a>(inbox: &'a mut Inbox, content_type: Option<&str>) -> Result<Multipart<'a>, Refusal> {
         let boundary = content_type.and_then(boundary_of);
-        let boundary = boundary.ok_or_else(|| Refusal::bad("content-type", "not multipart/form-data with a boundary"))?;
+        let boundary =
+            boundary.ok_or_else(|| Refusal::bad("content-type", "not multipart/form-data with a boundary"))?;
         let mut delimiter = b"\r\n--".to_vec();
         delimiter.extend_from_slice(boundary.as_bytes());
         // The first boundary may have no line before it.

@@ -359,7 +359,8 @@ fn listed_parts(body: &Value) -> Result<Vec<ListedPart>, Refusal> {
         return Err(Refusal::bad("parts", "'parts' is required"));
     };
     let part = |part: &Value| {
-        let need = |name: &str| number(part, name)?.ok_or_else(|| Refusal::bad("parts", format!("'{name}' is required")));
+        let need =
+            |name: &str| number(part, name)?.ok_or_else(|| Refusal::bad("parts", format!("'{name}' is required")));
         let id = text(part, "part_id")?.ok_or_else(|| Refusal::bad("parts", "'part_id' is required"))?;
         Ok(ListedPart {
             id: id.to_owned(),

@@ -18,7 +18,9 @@ pub(super) async fn route(call: &mut Call, rest: &[&str]) -> Result<Answer, Refu
             let wanted = call.param("filter_term").unwrap_or("").to_lowercase();
             let named = |id: &&u64| {
                 let found = store.users.get(*id);
-                found.is_some_and(|u| u.login.to_lowercase().starts_with(&wanted) || u.name.to_lowercase().starts_with(&wanted))
+                found.is_some_and(|u| {
+                    u.login.to_lowercase().starts_with(&wanted) || u.name.to_lowercase().starts_with(&wanted)
+                })
             };
             let users: Vec<Value> =
                 store.users.rows().keys().filter(named).map(|id| user(store, *id, &fields)).collect();

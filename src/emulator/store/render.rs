@@ -113,7 +113,13 @@ impl Store {
         let extra = item.extra.as_deref();
         Some(match name {
             "name" => json!(item.name),
-            "sequence_id" => if root { Value::Null } else { json!(item.sequence.to_string()) },
+            "sequence_id" => {
+                if root {
+                    Value::Null
+                } else {
+                    json!(item.sequence.to_string())
+                }
+            }
             "description" => json!(extra.map_or("", |extra| extra.description.as_str())),
             "created_at" => time(item.created_at),
             "modified_at" => time(item.modified_at),
@@ -129,7 +135,15 @@ impl Store {
             "tags" => json!(extra.map_or(&[][..], |extra| &extra.tags)),
             "has_collaborations" => json!(self.shared_with.contains_key(&key)),
             "is_externally_owned" => json!(false),
-            "allowed_invitee_roles" => json!(["editor", "viewer", "previewer", "uploader", "previewer uploader", "viewer uploader", "co-owner"]),
+            "allowed_invitee_roles" => json!([
+                "editor",
+                "viewer",
+                "previewer",
+                "uploader",
+                "previewer uploader",
+                "viewer uploader",
+                "co-owner"
+            ]),
             "permissions" => self.permissions(who, key),
             "size" if key.kind != Kind::WebLink => json!(self.size_of(key)),
             "content_created_at" if key.kind != Kind::WebLink => time(item.content_created_at),
@@ -177,7 +191,8 @@ impl Store {
     fn item_collection(&self, who: &Who, key: Key) -> Value {
         let view = View { who, detail: Detail::Mini, fields: None };
         let children = self.listing(who, key.id);
-        let first: Vec<Value> = children.iter().take(EMBEDDED_CHILDREN).map(|child| self.render(&view, *child)).collect();
+        let first: Vec<Value> =
+            children.iter().take(EMBEDDED_CHILDREN).map(|child| self.render(&view, *child)).collect();
         json!({
             "total_count": children.len(),
             "entries": first,

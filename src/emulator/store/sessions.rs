@@ -36,7 +36,12 @@ impl Session {
 
 impl Store {
     /// Opens a session; the checks of the target hold.
-    pub(in crate::emulator) fn open_session(&mut self, who: &Who, target: Target, size: u64) -> Result<String, Refusal> {
+    pub(in crate::emulator) fn open_session(
+        &mut self,
+        who: &Who,
+        target: Target,
+        size: u64,
+    ) -> Result<String, Refusal> {
         if size < self.options.min_session_bytes {
             return Err(Refusal::new(
                 400,
