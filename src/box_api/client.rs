@@ -115,6 +115,9 @@ impl BoxClient {
         loop {
             let token = self.token(call, request).await?;
             let answer = match self.try_once(call, request, token.as_ref()).await {
+                Ok((Outcome::Elsewhere, _)) => {
+                    Err(ApiError::new(call.name, Meaning::BadAnswer, "a redirect where an answer belongs"))
+                }
                 Ok((outcome, response)) => read_whole(call, outcome, response).await,
                 Err(error) => Err(error),
             };

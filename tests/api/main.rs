@@ -1,0 +1,9 @@
+//! The client against servers: the emulator for what Box does, canned answers for what goes wrong on the way.
+
+mod canned;
+mod downloads;
+mod faults;
+mod log_watch;
+mod support;
+mod tokens;
+mod transfers;
