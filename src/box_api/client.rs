@@ -5,9 +5,10 @@
 
 use super::call::{Call, Request, RequestBody};
 use super::downloads::Locations;
-use super::error::{self, ApiError, Meaning, Outcome};
+use super::error::{self, Outcome};
 use super::hosts::{Hosts, bad_options};
 use super::limits::{ApiLimits, Bandwidth, Limits};
+use super::meaning::{ApiError, Meaning};
 use super::payload::Sending;
 use super::pulse::{Pulse, STALL, watched};
 use super::retry::{self, Step, Tries};
