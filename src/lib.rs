@@ -13,3 +13,5 @@ pub mod base;
 pub mod box_api;
 pub mod content;
 pub mod emulator;
+pub mod tree;
+pub mod vfs;
