@@ -93,7 +93,8 @@ async fn folders_are_made_moved_and_deleted() {
     let trashed = client.trashed_item(&a.id).await.unwrap();
     assert!(trashed.trashed);
     let back = client.restore(&a.id, Some("a again"), Some(&b.id.id)).await.unwrap();
-    assert_eq!((back.id, back.parent), (a.id, Some(b.id.id.clone())));
+    // The old folder is still there.
+    assert_eq!((back.id, back.parent.as_deref(), back.name.as_str()), (a.id, Some("0"), "a again"));
     client.delete(&b.id, true, None).await.unwrap();
     assert_eq!(meaning(client.delete(&b.id, true, None).await), Meaning::Trashed);
 }
@@ -249,8 +250,7 @@ impl Chunked {
     /// All parts at once.
     async fn send_all(&self) -> Vec<Part> {
         let sends = (0..self.session.total_parts).rev().map(|index| {
-            let (client, endpoints, slice) =
-                (self.client.clone(), self.session.endpoints.clone(), self.slice(index));
+            let (client, endpoints, slice) = (self.client.clone(), self.session.endpoints.clone(), self.slice(index));
             tokio::spawn(async move { client.upload_part(&endpoints, &slice).await })
         });
         let mut parts = Vec::new();
@@ -278,12 +278,14 @@ async fn a_large_file_goes_in_parts_and_comes_back() {
     assert!(upload.session.expires_at > Some(Timestamp::now()));
     let parts = upload.send_all().await;
     let listed = client.list_parts(&upload.session.endpoints, 1, 3).await.unwrap();
-    assert_eq!(listed.iter().map(|part| &part.part_id).collect::<Vec<_>>(), [
-        &parts[1].part_id,
-        &parts[2].part_id,
-        &parts[3].part_id
-    ]);
-    assert_eq!(upload.payload.progress.as_ref().unwrap().load(std::sync::atomic::Ordering::Relaxed), bytes.len() as u64);
+    assert_eq!(
+        listed.iter().map(|part| &part.part_id).collect::<Vec<_>>(),
+        [&parts[1].part_id, &parts[2].part_id, &parts[3].part_id]
+    );
+    assert_eq!(
+        upload.payload.progress.as_ref().unwrap().load(std::sync::atomic::Ordering::Relaxed),
+        bytes.len() as u64
+    );
     let CommitAnswer::Done(item) = upload.commit(&parts).await.unwrap() else { panic!("not done") };
     assert_eq!((item.size, item.sha1), (bytes.len() as u64, Some(Sha1Digest::of(&bytes))));
     assert_eq!(item.content_modified_at, Some(Timestamp::new(1_600_000_000, 0)));
@@ -292,9 +294,7 @@ async fn a_large_file_goes_in_parts_and_comes_back() {
     let target = SessionTarget::Version { file_id: &item.id.id, name: None };
     let second = Chunked::open(&client, target, &noise(3 * PART as usize)).await;
     let parts = second.send_all().await;
-    let stale = client
-        .commit(&second.session.endpoints, &parts, &attributes(), second.payload.sha1, Some("99"))
-        .await;
+    let stale = client.commit(&second.session.endpoints, &parts, &attributes(), second.payload.sha1, Some("99")).await;
     assert_eq!(meaning(stale), Meaning::Changed);
     let CommitAnswer::Done(version) = second.commit(&parts).await.unwrap() else { panic!("not done") };
     assert_eq!(version.id, item.id);
@@ -352,7 +352,10 @@ async fn sessions_are_refused_for_small_files_and_taken_targets() {
     let client = client_of(&emulator);
     let target = SessionTarget::New { parent: "0", name: "large" };
     assert_eq!(meaning(client.create_session(&target, 2 * PART - 1).await), Meaning::TooSmallForSession);
-    assert_eq!(meaning(client.create_session(&SessionTarget::New { parent: "4242", name: "n" }, 9 * PART).await), Meaning::NotFound);
+    assert_eq!(
+        meaning(client.create_session(&SessionTarget::New { parent: "4242", name: "n" }, 9 * PART).await),
+        Meaning::NotFound
+    );
     let first = client.create_session(&target, 3 * PART).await.unwrap();
     let Meaning::SessionConflict { session: Some(session) } = meaning(client.create_session(&target, 3 * PART).await)
     else {
@@ -374,7 +377,8 @@ async fn an_expired_session_is_gone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_does_not_fit_is_refused_by_its_meaning() {
-    let emulator = Emulator::start(Options { space_amount: 1000, max_upload_size: 5000, ..Options::default() }).unwrap();
+    let emulator =
+        Emulator::start(Options { space_amount: 1000, max_upload_size: 5000, ..Options::default() }).unwrap();
     let client = client_of(&emulator);
     let upload = |len| {
         let client = client.clone();
