@@ -10,4 +10,7 @@
 //! ```
 
 pub mod base;
+pub mod cli;
+pub mod config;
+pub mod control;
 pub mod emulator;
