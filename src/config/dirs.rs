@@ -12,16 +12,16 @@ pub(super) fn config_file(around: &Surroundings) -> Option<PathBuf> {
 
 /// `$XDG_STATE_HOME/boxfs/PROFILE-ROOT`: database, spool, control socket, log.
 pub(super) fn state_dir(around: &Surroundings, profile: &str, root_folder: &str) -> Result<PathBuf, ConfigError> {
-    base(around, "XDG_STATE_HOME", ".local/state").map(|dir| per_mount(&dir, profile, root_folder)).ok_or(
-        ConfigError::NoHome { what: "the state", variable: "XDG_STATE_HOME", option: "--state-dir" },
-    )
+    base(around, "XDG_STATE_HOME", ".local/state")
+        .map(|dir| per_mount(&dir, profile, root_folder))
+        .ok_or(ConfigError::NoHome { what: "the state", variable: "XDG_STATE_HOME", option: "--state-dir" })
 }
 
 /// `$XDG_CACHE_HOME/boxfs/PROFILE-ROOT`: clean contents.
 pub(super) fn cache_dir(around: &Surroundings, profile: &str, root_folder: &str) -> Result<PathBuf, ConfigError> {
-    base(around, "XDG_CACHE_HOME", ".cache").map(|dir| per_mount(&dir, profile, root_folder)).ok_or(
-        ConfigError::NoHome { what: "the cache", variable: "XDG_CACHE_HOME", option: "--cache-dir" },
-    )
+    base(around, "XDG_CACHE_HOME", ".cache")
+        .map(|dir| per_mount(&dir, profile, root_folder))
+        .ok_or(ConfigError::NoHome { what: "the cache", variable: "XDG_CACHE_HOME", option: "--cache-dir" })
 }
 
 fn per_mount(base: &Path, profile: &str, root_folder: &str) -> PathBuf {

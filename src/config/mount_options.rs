@@ -31,8 +31,22 @@ pub enum Passthrough {
 
 /// Options of fstab and of other file systems that change nothing here.
 const WITHOUT_EFFECT: &[&str] = &[
-    "rw", "exec", "atime", "relatime", "nodiratime", "async", "defaults", "auto", "noauto", "user", "nouser", "users",
-    "_netdev", "nofail", "nosuid", "nodev",
+    "rw",
+    "exec",
+    "atime",
+    "relatime",
+    "nodiratime",
+    "async",
+    "defaults",
+    "auto",
+    "noauto",
+    "user",
+    "nouser",
+    "users",
+    "_netdev",
+    "nofail",
+    "nosuid",
+    "nodev",
 ];
 
 /// Every option with an effect, for suggestions.

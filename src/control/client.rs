@@ -66,11 +66,7 @@ impl Client {
     }
 
     /// The last reply to `request`; each progress on the way goes to `on_progress`.
-    pub fn stream(
-        &mut self,
-        request: &Request,
-        mut on_progress: impl FnMut(&Progress),
-    ) -> Result<Reply, ClientError> {
+    pub fn stream(&mut self, request: &Request, mut on_progress: impl FnMut(&Progress)) -> Result<Reply, ClientError> {
         self.stream.get_mut().write_all(encode(request).as_bytes()).map_err(lost)?;
         loop {
             match self.read_reply()? {

@@ -221,8 +221,18 @@ mod tests {
         let mut names: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
         names.sort_unstable();
         let expected = [
-            "account", "api", "cache", "conflicts", "events", "failed", "mountpoint", "online", "pending", "spool",
-            "uploading", "waiting",
+            "account",
+            "api",
+            "cache",
+            "conflicts",
+            "events",
+            "failed",
+            "mountpoint",
+            "online",
+            "pending",
+            "spool",
+            "uploading",
+            "waiting",
         ];
         assert_eq!(names, expected);
         assert_eq!(object["pending"], serde_json::json!({"count": 0, "bytes": 0}));
