@@ -4,9 +4,8 @@ use crate::source::Source;
 
 /// The rooms that `room` may use beside itself; `None` for a room nobody has drawn.
 pub fn arrows(room: &str) -> Option<&'static [&'static str]> {
-    const EVERYTHING: &[&str] = &[
-        "base", "box_api", "config", "content", "control", "desktop", "emulator", "fuse", "sync", "tree", "vfs",
-    ];
+    const EVERYTHING: &[&str] =
+        &["base", "box_api", "config", "content", "control", "desktop", "emulator", "fuse", "sync", "tree", "vfs"];
     Some(match room {
         "base" | "emulator" => &[],
         "config" => &["base"],

@@ -15,19 +15,14 @@ struct Rule {
 
 const RULES: &[Rule] = &[
     Rule { what: "SQL", word: "rusqlite", inside: "", except: &["src/tree/"] },
+    Rule { what: "an HTTP status", word: "StatusCode", inside: "", except: &["src/box_api/error.rs", "src/emulator/"] },
+    Rule { what: "an HTTP status", word: "as_u16", inside: "src/box_api/", except: &["src/box_api/error.rs"] },
     Rule {
-        what: "an HTTP status",
-        word: "StatusCode",
-        inside: "",
-        except: &["src/box_api/error.rs", "src/emulator/"],
+        what: "a Box call outside the executor",
+        word: "BoxClient",
+        inside: "src/sync/",
+        except: &["src/sync/executor"],
     },
-    Rule {
-        what: "an HTTP status",
-        word: "as_u16",
-        inside: "src/box_api/",
-        except: &["src/box_api/error.rs"],
-    },
-    Rule { what: "a Box call outside the executor", word: "BoxClient", inside: "src/sync/", except: &["src/sync/executor"] },
     // `content` compares what the kernel said about its files, `base` is below every room.
     Rule {
         what: "an errno",
@@ -97,9 +92,8 @@ fn argued(source: &Source, at: usize) -> bool {
 
 #[test]
 fn words_are_refused_outside_their_place_only() {
-    let findings = |name: &str, code: &str| {
-        words_outside_their_room(&Source::new(name.to_owned(), code.to_owned())).len()
-    };
+    let findings =
+        |name: &str, code: &str| words_outside_their_room(&Source::new(name.to_owned(), code.to_owned())).len();
     assert_eq!(findings("src/sync/queue.rs", "use rusqlite::Connection;"), 1);
     assert_eq!(findings("src/tree/queue.rs", "use rusqlite::Connection;"), 0);
     assert_eq!(findings("src/sync/planner.rs", "fn f(c: &BoxClient) {}"), 1);
