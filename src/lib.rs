@@ -13,5 +13,6 @@ pub mod base;
 pub mod box_api;
 pub mod content;
 pub mod emulator;
+pub mod sync;
 pub mod tree;
 pub mod vfs;
