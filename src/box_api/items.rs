@@ -2,7 +2,7 @@
 
 use super::call::{Call, FOLDER_PATIENCE, Request};
 use super::client::BoxClient;
-use super::error::{ApiError, Meaning};
+use super::meaning::{ApiError, Meaning};
 use super::wire::{self, IdOf, WireItem};
 use crate::base::{BoxId, ItemKind, Sha1Digest, Timestamp};
 use reqwest::Method;

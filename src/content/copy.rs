@@ -1,7 +1,7 @@
 //! Copies of data files: shared blocks where the disk can, else the bytes, with holes kept.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::os::fd::AsRawFd;
 
 /// Makes `to`, which is empty, equal to `from` in bytes and size. Both must have file offsets of their own.
@@ -16,8 +16,8 @@ pub(super) fn copy_data(from: &File, to: &File) -> io::Result<()> {
     }
     to.set_len(size)?;
     let mut at = 0;
-    while let Some(data) = seek(from, at, Whence::Data)? {
-        let end = seek(from, data, Whence::Hole)?.unwrap_or(size);
+    while let Some(data) = seek(from, at, Seek::Data)? {
+        let end = seek(from, data, Seek::Hole)?.unwrap_or(size);
         copy_span(from, to, data, end - data)?;
         at = end;
     }
@@ -26,16 +26,16 @@ pub(super) fn copy_data(from: &File, to: &File) -> io::Result<()> {
 
 /// What to look for in a sparse file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Whence {
+pub enum Seek {
     Data,
     Hole,
 }
 
 /// The next data or hole at or after `offset`; `None` beyond the end.
-pub(super) fn seek(file: &File, offset: u64, whence: Whence) -> io::Result<Option<u64>> {
-    let whence = match whence {
-        Whence::Data => libc::SEEK_DATA,
-        Whence::Hole => libc::SEEK_HOLE,
+pub(super) fn seek(file: &File, offset: u64, what: Seek) -> io::Result<Option<u64>> {
+    let whence = match what {
+        Seek::Data => libc::SEEK_DATA,
+        Seek::Hole => libc::SEEK_HOLE,
     };
     let Ok(offset) = i64::try_from(offset) else { return Ok(None) };
     // SAFETY: lseek touches no memory.

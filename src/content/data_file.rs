@@ -3,7 +3,7 @@
 //! Locks, in this order: `state` (writers, presence, the write descriptor), then `reader`, then `counted`.
 //! `saving` is taken before `state`, by [`DataFile::save_ranges`] alone. None is held while waiting for anything but the disk.
 
-use super::copy::{self, Whence};
+use super::copy::{self, Seek};
 use super::error::{ContentError, FetchError, Result, meaning};
 use super::presence::{Arrived, Presence};
 use super::ranges::Ranges;
@@ -224,14 +224,14 @@ impl DataFile {
     }
 
     /// The next data or hole at or after `offset`; `None` at or beyond the end. What is still missing counts as data.
-    pub fn seek(&self, offset: u64, whence: Whence) -> Result<Option<u64>> {
+    pub fn seek(&self, offset: u64, what: Seek) -> Result<Option<u64>> {
         if self.is_whole() {
-            return copy::seek(&self.reader(), offset, whence).map_err(meaning("lseek of a data file"));
+            return copy::seek(&self.reader(), offset, what).map_err(meaning("lseek of a data file"));
         }
         let size = self.size()?;
-        Ok((offset < size).then_some(match whence {
-            Whence::Data => offset,
-            Whence::Hole => size,
+        Ok((offset < size).then_some(match what {
+            Seek::Data => offset,
+            Seek::Hole => size,
         }))
     }
 

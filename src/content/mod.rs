@@ -18,7 +18,7 @@ mod store;
 mod tests;
 mod usage;
 
-pub use copy::Whence;
+pub use copy::Seek;
 pub use data_file::{DataFile, Read, Writer};
 pub use error::{ContentError, FetchError, Result};
 pub use identity::Identity;

@@ -378,10 +378,10 @@ fn holes_are_found_where_everything_is_present() {
     let file = content(root.path()).create(ID, &identity()).unwrap();
     file.truncate(1_000_000).unwrap();
     file.open_writer().write(500_000, b"x").unwrap();
-    let data = file.seek(0, Whence::Data).unwrap().unwrap();
+    let data = file.seek(0, Seek::Data).unwrap().unwrap();
     assert!(data > 0 && data <= 500_000);
-    assert_eq!(file.seek(0, Whence::Hole).unwrap(), Some(0));
-    assert_eq!(file.seek(1_000_000, Whence::Data).unwrap(), None);
+    assert_eq!(file.seek(0, Seek::Hole).unwrap(), Some(0));
+    assert_eq!(file.seek(1_000_000, Seek::Data).unwrap(), None);
 }
 
 #[test]

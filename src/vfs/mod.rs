@@ -6,6 +6,6 @@
 mod error;
 mod types;
 
-pub use crate::content::{Allocate, Whence};
+pub use crate::content::{Allocate, Seek};
 pub use error::{Need, Result, VfsError};
 pub use types::{Attr, Caller, DirEntry, Entry, Fh, FileKind, Looked, OpenHow, Opened, SetAttr, SetTime, StatFs, Way};
