@@ -86,9 +86,7 @@ impl Call {
                 mtime_secs: modified.map(|m| m.as_box_holds().secs),
                 ..blank
             },
-            Call::Delete { item, .. } => {
-                NewAttempt { kind: AttemptKind::Delete, target: Some(item.clone()), ..blank }
-            }
+            Call::Delete { item, .. } => NewAttempt { kind: AttemptKind::Delete, target: Some(item.clone()), ..blank },
         }
     }
 

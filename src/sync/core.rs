@@ -9,8 +9,8 @@ use super::translate;
 use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp};
 use crate::box_api::{ApiError, Applied, Heals, Item, Meaning};
 use crate::tree::{
-    Ask, AskError, Attempt, AttemptKind, Finish, Hold, Learned, Listed, Presence, PushAsk, Remote, Settled, StoredStamp,
-    Tree, TreeError,
+    Ask, AskError, Attempt, AttemptKind, Finish, Hold, Learned, Listed, Presence, PushAsk, Remote, Settled,
+    StoredStamp, Tree, TreeError,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -334,13 +334,7 @@ impl Core {
         Ok(())
     }
 
-    fn sealed(
-        &mut self,
-        ino: Ino,
-        content: ContentId,
-        result: SealResult,
-        now: Timestamp,
-    ) -> Result<(), TreeError> {
+    fn sealed(&mut self, ino: Ino, content: ContentId, result: SealResult, now: Timestamp) -> Result<(), TreeError> {
         self.seals.remove(&ino);
         match result {
             SealResult::Sealed { stamp, sha1 } => match self.tree.sealed(ino, content, stored(stamp), sha1) {
@@ -573,7 +567,7 @@ impl Core {
                 out.extend(self.tree.forget(ino)?.into_iter().map(Effect::Drop));
                 self.tree.set_due(parent, Some(now))?;
             }
-            Plan::Seal(content) => return self.seal(ino, content, now, out),
+            Plan::Seal(content) => return self.seal(ino, content, out),
             Plan::Call(call) => return self.call(ino, call, now, out),
             Plan::Repeat(attempt, call) => return self.repeat(ino, &attempt, call, now, out),
             Plan::Look(id) => {
@@ -626,13 +620,7 @@ impl Core {
         self.tree.set_due(ino, again)
     }
 
-    fn seal(
-        &mut self,
-        ino: Ino,
-        content: ContentId,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<bool, TreeError> {
+    fn seal(&mut self, ino: Ino, content: ContentId, out: &mut Vec<Effect>) -> Result<bool, TreeError> {
         if self.seals.contains(&ino) {
             self.tree.set_due(ino, None)?;
             return Ok(true);
@@ -675,13 +663,7 @@ impl Core {
         Ok(true)
     }
 
-    fn send(
-        &mut self,
-        attempt: AttemptId,
-        ino: Ino,
-        call: Call,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
+    fn send(&mut self, attempt: AttemptId, ino: Ino, call: Call, out: &mut Vec<Effect>) -> Result<(), TreeError> {
         self.calls.insert(ino, call.is_upload());
         self.tree.set_due(ino, None)?;
         out.push(Effect::Call { attempt, ino, call });

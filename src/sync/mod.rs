@@ -2,12 +2,19 @@
 //! on its way, executors that perform its effects (DESIGN.md sections 2, 3 and 6).
 
 mod backoff;
+mod board;
 mod call;
 mod core;
 mod effect;
+mod engine;
+mod executor;
+mod executor_bytes;
+mod executor_chunks;
+mod executor_upload;
+mod parts;
 mod planner;
 mod translate;
 
-pub use core::{Core, OpenProbe, Outage};
-pub use effect::{Answer, Effect, Event, SealResult};
-pub use planner::{OpenState, hold_reason};
+pub use board::{Reach, Uploading};
+pub use engine::{Engine, Parts};
+pub use planner::{Wait, hold_reason};

@@ -60,7 +60,9 @@ pub enum Wait {
     /// Deleted, but a program still has it open.
     StillOpen,
     MissingRanges,
-    NameHeld { by: String },
+    NameHeld {
+        by: String,
+    },
     InFlight,
     ChildrenFirst,
     Held(Hold),
@@ -248,12 +250,8 @@ fn version(picture: &Picture, item: BoxId, parent: &str) -> Plan {
         return update(picture, item, parent);
     }
     let rename = (base.name != node.name).then(|| node.name.clone());
-    let target = Target::Version {
-        file_id: item.id,
-        rename,
-        if_match: remote.etag.clone(),
-        base_version: base.version.clone(),
-    };
+    let target =
+        Target::Version { file_id: item.id, rename, if_match: remote.etag.clone(), base_version: base.version.clone() };
     upload(picture, target).map_or(Plan::Wait(Wait::MissingRanges), |u| Plan::Call(Call::Upload(u)))
 }
 

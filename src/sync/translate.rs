@@ -11,9 +11,11 @@ pub fn remote(item: &Item, me: &str) -> Remote {
         delete: p.can_delete,
         rename: p.can_rename,
     });
-    let lock = item.lock.as_ref().filter(|l| l.by_id.as_deref() != Some(me)).map(|l| {
-        l.by_login.clone().or_else(|| l.by_id.clone()).unwrap_or_else(|| "somebody".to_owned())
-    });
+    let lock = item
+        .lock
+        .as_ref()
+        .filter(|l| l.by_id.as_deref() != Some(me))
+        .map(|l| l.by_login.clone().or_else(|| l.by_id.clone()).unwrap_or_else(|| "somebody".to_owned()));
     Remote {
         id: item.id.clone(),
         parent: item.parent.clone(),

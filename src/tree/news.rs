@@ -37,7 +37,12 @@ const FOLDER_MODE: u32 = 0o755;
 impl Tree {
     /// Merges what Box said of one item. `is_open` says whether a program has a content open: such bytes are not
     /// swapped.
-    pub fn learn(&self, item: &Remote, is_open: impl Fn(Option<ContentId>) -> bool, now: Timestamp) -> Result<Learned, TreeError> {
+    pub fn learn(
+        &self,
+        item: &Remote,
+        is_open: impl Fn(Option<ContentId>) -> bool,
+        now: Timestamp,
+    ) -> Result<Learned, TreeError> {
         self.write(|tx| {
             let mut learned = Learned::default();
             merge(tx, item, &is_open, now, &mut learned)?;
@@ -313,7 +318,12 @@ fn follow_place(
 }
 
 /// A node that Box does not have makes room for one that Box has.
-pub(super) fn step_aside(tx: &mut Tx<'_>, mut holder: Node, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
+pub(super) fn step_aside(
+    tx: &mut Tx<'_>,
+    mut holder: Node,
+    now: Timestamp,
+    learned: &mut Learned,
+) -> Result<(), TreeError> {
     learned.invalid.push(shown_entry(&holder));
     let date = now.to_rfc3339().chars().take(10).collect::<String>();
     let parent = holder.parent;
@@ -347,7 +357,13 @@ fn is_inside(tx: &Tx<'_>, folder: Ino, top: Ino) -> Result<bool, TreeError> {
 }
 
 /// A clean content follows the version Box has, unless a program has the bytes open.
-fn follow_bytes(node: &mut Node, base: &Base, item: &Remote, is_open: &impl Fn(Option<ContentId>) -> bool, learned: &mut Learned) {
+fn follow_bytes(
+    node: &mut Node,
+    base: &Base,
+    item: &Remote,
+    is_open: &impl Fn(Option<ContentId>) -> bool,
+    learned: &mut Learned,
+) {
     if !node.is_file() || node.content_dirty() || is_open(node.content) {
         return;
     }

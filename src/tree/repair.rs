@@ -1,13 +1,13 @@
 //! Local changes that the engine makes when Box and the mount cannot simply be brought together.
 
-use super::contents::{self, ContentState};
+use super::contents::{self, ContentState, Place, StoredStamp};
 use super::error::TreeError;
 use super::news::{self, Learned};
 use super::node::{Hold, Node, Presence};
 use super::remote;
 use super::rows;
 use super::store::Tree;
-use crate::base::{BoxId, Ino, Timestamp};
+use crate::base::{BoxId, ContentId, Ino, Timestamp};
 
 impl Tree {
     /// Content conflict: the node with the local bytes becomes the conflict copy (same inode and handles, no id), and a new
@@ -65,6 +65,27 @@ impl Tree {
     /// The node's bytes cannot be had any more and Box has none: it is kept and told.
     pub fn give_up(&self, ino: Ino, reason: &str) -> Result<Node, TreeError> {
         self.hold(ino, Some(Hold::Failed { reason: reason.to_owned(), errno: "EIO".to_owned() }), None)
+    }
+
+    /// Notes that a clean content lies in the cache after `relocate` moved it there. A content that a program began to write is
+    /// left alone; both happen under the same lock.
+    pub fn move_to_cache(
+        &self,
+        id: ContentId,
+        relocate: impl FnOnce() -> Option<StoredStamp>,
+    ) -> Result<(), TreeError> {
+        self.write(|tx| {
+            let Some(mut row) = contents::get(tx, id)? else { return Ok(()) };
+            if row.state != ContentState::Clean || row.place == Place::Cache {
+                return Ok(());
+            }
+            if let Some(stamp) = relocate() {
+                row.place = Place::Cache;
+                row.stamp = Some(stamp);
+                contents::put(tx, &row)?;
+            }
+            Ok(())
+        })
     }
 
     /// The inode that stands for a folder in Box, if it is known here.
