@@ -4,6 +4,7 @@
 
 mod canned;
 mod downloads;
+mod emulated;
 mod faults;
 mod log_watch;
 mod support;

@@ -2,6 +2,7 @@
 
 use boxfs::base::{Secret, Sha1Digest};
 use boxfs::box_api::{ApiLimits, BoxClient, ClientOptions, Download, Payload, TokenSource};
+use boxfs::emulator::Emulator;
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
@@ -12,6 +13,10 @@ pub const TOKEN: &str = "hunter2-developer-token";
 
 pub fn client(server: &str) -> BoxClient {
     client_with(server, TokenSource::Fixed(Secret::new(TOKEN)))
+}
+
+pub fn client_of(emulator: &Emulator) -> BoxClient {
+    client_with(&emulator.url(), TokenSource::Fixed(Secret::new(emulator.token())))
 }
 
 pub fn client_with(server: &str, source: TokenSource) -> BoxClient {
