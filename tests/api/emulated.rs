@@ -3,8 +3,8 @@
 use crate::support::{client_of, local_file, meaning, noise, payload, read_all};
 use boxfs::base::{BoxId, Secret, Sha1Digest, Timestamp};
 use boxfs::box_api::{
-    BoxClient, CommitAnswer, CommitAttributes, Item, ItemChange, Meaning, NewFile, NewVersion, Part, PartSlice,
-    Payload, Session, SessionTarget, StoredLogin, TokenPair, TokenSource,
+    BoxClient, Item, ItemChange, Meaning, NewFile, NewVersion, Payload, SessionTarget, StoredLogin, TokenPair,
+    TokenSource,
 };
 use boxfs::emulator::{Emulator, Options};
 use std::sync::Arc;
