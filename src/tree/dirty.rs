@@ -118,6 +118,20 @@ impl Tree {
         })
     }
 
+    /// Nothing is left to do for the node: its flag is computed anew, and nothing is due.
+    pub fn clean(&self, ino: Ino) -> Result<(), TreeError> {
+        self.write(|tx| {
+            let mut node = tx.node(ino)?;
+            tx.put(&mut node)?;
+            tx.due(ino, None)
+        })
+    }
+
+    /// The dirty children of `folder` are due.
+    pub fn wake_below(&self, folder: Ino, now: Timestamp) -> Result<(), TreeError> {
+        self.write(|tx| tx.wake_children(folder, now))
+    }
+
     /// Box did not take the time of this version; it stays a local matter.
     pub fn refuse_time(&self, ino: Ino, version: &str) -> Result<Node, TreeError> {
         self.write(|tx| {
