@@ -84,7 +84,7 @@ pub(super) fn refusal(
 fn meaning_of(target: Target, status: u16, code: Option<&str>, challenge: &str) -> Meaning {
     use Meaning::*;
     if target == Target::Content {
-        return of_content_host(status);
+        return of_content_host(status, code);
     }
     match code.unwrap_or_default() {
         "trashed" => Trashed,
@@ -146,11 +146,11 @@ fn of_status(target: Target, status: u16, challenge: &str) -> Meaning {
 }
 
 /// A refusal there says that the URL is no good any more, never something about the account.
-fn of_content_host(status: u16) -> Meaning {
-    match status {
-        416 => Meaning::RangeNotSatisfiable,
-        429 => Meaning::Throttled { retry_after: None },
-        408 | 500..=599 => Meaning::OutcomeUnknown,
+fn of_content_host(status: u16, code: Option<&str>) -> Meaning {
+    match (status, code) {
+        (_, Some("requested_page_out_of_range")) | (416, _) => Meaning::RangeNotSatisfiable,
+        (429, _) => Meaning::Throttled { retry_after: None },
+        (408 | 500..=599, _) => Meaning::OutcomeUnknown,
         _ => Meaning::BadAnswer,
     }
 }
@@ -253,6 +253,7 @@ mod tests {
             assert_eq!(coded(Target::Content, status, "unauthorized"), Meaning::BadAnswer);
         }
         assert_eq!(coded(Target::Content, 416, ""), Meaning::RangeNotSatisfiable);
+        assert_eq!(coded(Target::Content, 400, "requested_page_out_of_range"), Meaning::RangeNotSatisfiable);
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl BoxClient {
         self.item_call(&GET_TRASHED, &self.item_request(Method::GET, id, &["trash"])).await
     }
 
-    /// Takes an item out of the trash, to its old place or to the one given.
+    /// Takes an item out of the trash. Box uses `parent` only where the old folder is gone: the answer says where it lies.
     pub async fn restore(&self, id: &BoxId, name: Option<&str>, parent: Option<&str>) -> Result<Item, ApiError> {
         let body = ChangeBody { name, parent: parent.map(|id| IdOf { id }), content_modified_at: None };
         let request = self.item_request(Method::POST, id, &[]).json(&body);
