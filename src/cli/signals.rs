@@ -6,7 +6,6 @@ use tokio::signal::unix::{SignalKind, signal};
 ///
 /// # Panics
 /// Outside a tokio runtime with its signal driver.
-#[expect(dead_code, reason = "the daemon waits for it once it is put together")]
 pub(super) async fn stop_asked() {
     let listen = |kind| signal(kind).expect("a runtime with IO takes these signals");
     let (mut term, mut int, mut hup) =
