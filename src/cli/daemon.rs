@@ -19,7 +19,7 @@ use crate::vfs::{self, Vfs};
 
 use super::account::{self, Identity};
 use super::exit::Exit;
-use super::signals::stop_asked;
+use super::signals::StopSignals;
 use super::state_dir::StateDir;
 
 /// Questions of the file system that wait for the engine. A full channel makes programs wait, not memory grow.
@@ -74,9 +74,13 @@ pub(super) fn run(
     let identity = runtime.block_on(account::identify(&client, &tree, &settings))?;
     let content = Arc::new(open_content(&settings)?);
     prepare(&tree, &content, &settings, &state)?;
+    let mut signals = {
+        let _in_runtime = runtime.enter();
+        StopSignals::listen().map_err(failed)?
+    };
     let daemon = Daemon::start(mountpoint, &settings, &runtime, client, &tree, content, identity)?;
     on_ready();
-    runtime.block_on(daemon.serve());
+    runtime.block_on(daemon.serve(&mut signals));
     // Blocking work that is still under way is cut off: nothing depends on its end.
     runtime.shutdown_timeout(Duration::from_secs(1));
     state.stopped_cleanly(&tree);
@@ -180,9 +184,9 @@ impl Daemon {
     }
 
     /// Until a signal, a command or somebody's umount ends the mount.
-    async fn serve(mut self) {
+    async fn serve(mut self, signals: &mut StopSignals) {
         tokio::select! {
-            () = stop_asked() => log::info!("stopping: a signal"),
+            () = signals.asked() => log::info!("stopping: a signal"),
             _ = self.unmount_asked.recv() => log::info!("stopping: unmount was asked for"),
             () = self.mounted.ended() => log::info!("stopping: the mount was taken down"),
         }
