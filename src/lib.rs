@@ -11,7 +11,10 @@
 
 pub mod base;
 pub mod box_api;
+pub mod cli;
+pub mod config;
 pub mod content;
+pub mod control;
 pub mod emulator;
 pub mod tree;
 pub mod vfs;

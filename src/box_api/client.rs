@@ -5,9 +5,10 @@
 
 use super::call::{Call, Request, RequestBody};
 use super::downloads::Locations;
-use super::error::{self, ApiError, Meaning, Outcome};
+use super::error::{self, Outcome};
 use super::hosts::{Hosts, bad_options};
 use super::limits::{ApiLimits, Bandwidth, Limits};
+use super::meaning::{ApiError, Meaning};
 use super::payload::Sending;
 use super::pulse::{Pulse, STALL, watched};
 use super::retry::{self, Step, Tries};
@@ -115,6 +116,9 @@ impl BoxClient {
         loop {
             let token = self.token(call, request).await?;
             let answer = match self.try_once(call, request, token.as_ref()).await {
+                Ok((Outcome::Elsewhere, _)) => {
+                    Err(ApiError::new(call.name, Meaning::BadAnswer, "a redirect where an answer belongs"))
+                }
                 Ok((outcome, response)) => read_whole(call, outcome, response).await,
                 Err(error) => Err(error),
             };

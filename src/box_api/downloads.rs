@@ -4,9 +4,10 @@
 
 use super::call::{Call, Request};
 use super::client::{BoxClient, next_chunk};
-use super::error::{ApiError, Meaning, Outcome, Target, retry_after, text_header};
+use super::error::{Outcome, Target, retry_after, text_header};
 use super::hosts::content_url;
 use super::limits::{Bandwidth, Class};
+use super::meaning::{ApiError, Meaning};
 use bytes::Bytes;
 use lru::LruCache;
 use reqwest::{Method, Response, Url};

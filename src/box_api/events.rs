@@ -2,9 +2,9 @@
 
 use super::call::{Call, Request};
 use super::client::BoxClient;
-use super::error::{ApiError, Meaning};
 use super::items::Item;
 use super::limits::Class;
+use super::meaning::{ApiError, Meaning};
 use super::retry::Repeat;
 use super::wire::{self, WireItem, WireRef};
 use crate::base::Timestamp;

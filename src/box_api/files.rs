@@ -2,8 +2,8 @@
 
 use super::call::{Call, Request};
 use super::client::BoxClient;
-use super::error::{ApiError, Meaning};
 use super::items::Item;
+use super::meaning::{ApiError, Meaning};
 use super::wire::{self, IdOf, WireRef};
 use crate::base::{BoxId, Sha1Digest, Timestamp};
 use reqwest::Method;

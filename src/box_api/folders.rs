@@ -2,8 +2,8 @@
 
 use super::call::{Call, Request};
 use super::client::BoxClient;
-use super::error::ApiError;
 use super::items::{FIELDS, Item};
+use super::meaning::ApiError;
 use super::wire::{IdOf, WireEntries};
 use reqwest::Method;
 use serde::Serialize;

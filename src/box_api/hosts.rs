@@ -1,6 +1,6 @@
 //! Where Box is, and who may see the token.
 
-use super::error::{ApiError, Meaning};
+use super::meaning::{ApiError, Meaning};
 use reqwest::Url;
 use std::net::IpAddr;
 

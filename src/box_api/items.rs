@@ -2,7 +2,7 @@
 
 use super::call::{Call, FOLDER_PATIENCE, Request};
 use super::client::BoxClient;
-use super::error::{ApiError, Meaning};
+use super::meaning::{ApiError, Meaning};
 use super::wire::{self, IdOf, WireItem};
 use crate::base::{BoxId, ItemKind, Sha1Digest, Timestamp};
 use reqwest::Method;
@@ -145,7 +145,7 @@ impl BoxClient {
         self.item_call(&GET_TRASHED, &self.item_request(Method::GET, id, &["trash"])).await
     }
 
-    /// Takes an item out of the trash, to its old place or to the one given.
+    /// Takes an item out of the trash. Box uses `parent` only where the old folder is gone: the answer says where it lies.
     pub async fn restore(&self, id: &BoxId, name: Option<&str>, parent: Option<&str>) -> Result<Item, ApiError> {
         let body = ChangeBody { name, parent: parent.map(|id| IdOf { id }), content_modified_at: None };
         let request = self.item_request(Method::POST, id, &[]).json(&body);

@@ -4,7 +4,7 @@
 //! minute's calls may leave at once, and never one more than Box permits (API.md 1.6). Bulk transfers leave a share of the
 //! general limit to metadata calls and reads.
 
-use super::error::{ApiError, Meaning};
+use super::meaning::{ApiError, Meaning};
 use super::retry::MAX_WAIT;
 use crate::base::Timestamp;
 use std::collections::{BTreeMap, VecDeque};

@@ -8,7 +8,7 @@
 //! | `OutcomeUnknown`   | after `Retry-After`, else backoff | never: the caller has to look first |
 //! | anything else      | never             | never |
 
-use super::error::{ApiError, Meaning};
+use super::meaning::{ApiError, Meaning};
 use std::time::Duration;
 
 /// Whether a call may be sent again although it may have been carried out.

@@ -2,9 +2,10 @@
 
 use super::call::{Call, Request, UPLOAD_PATIENCE};
 use super::client::{Answer, BoxClient};
-use super::error::{ApiError, Meaning, Outcome, Target};
+use super::error::{Outcome, Target};
 use super::items::Item;
 use super::limits::Class;
+use super::meaning::{ApiError, Meaning};
 use super::payload::{FileBody, PartSlice, hash_range};
 use super::uploads::first_item;
 use super::wire;

@@ -6,8 +6,9 @@
 
 use super::call::{Call, Request};
 use super::client::{Wire, read_whole};
-use super::error::{ApiError, Meaning, Target};
+use super::error::Target;
 use super::limits::Class;
+use super::meaning::{ApiError, Meaning};
 use super::retry::{Repeat, Step, Tries};
 use crate::base::{Secret, Timestamp, write_file_durably};
 use nix::fcntl::{Flock, FlockArg};

@@ -2,9 +2,9 @@
 
 use super::call::{Call, Request, UPLOAD_PATIENCE};
 use super::client::BoxClient;
-use super::error::{ApiError, Meaning};
 use super::items::{FIELDS, Item};
 use super::limits::Class;
+use super::meaning::{ApiError, Meaning};
 use super::payload::{FileBody, Payload};
 use super::wire::{IdOf, WireEntries};
 use crate::base::Timestamp;

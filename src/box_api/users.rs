@@ -2,7 +2,7 @@
 
 use super::call::{Call, Request};
 use super::client::BoxClient;
-use super::error::{ApiError, Meaning};
+use super::meaning::{ApiError, Meaning};
 use super::wire;
 use reqwest::Method;
 use serde::Deserialize;

@@ -1,8 +1,8 @@
 //! JSON as Box writes it, read leniently: numbers as strings, floats for large integers, missing fields, objects where a list
 //! was promised. Nothing here decides what an answer means.
 
-use super::error::ExistingItem;
 use super::items::{Item, Lock, Permissions, SharedLink};
+use super::meaning::ExistingItem;
 use super::sessions::Session;
 use crate::base::{BoxId, ItemKind, Sha1Digest, Timestamp};
 use serde::de::{DeserializeOwned, Deserializer};
