@@ -16,5 +16,6 @@ pub mod config;
 pub mod content;
 pub mod control;
 pub mod emulator;
+pub mod sync;
 pub mod tree;
 pub mod vfs;

@@ -16,7 +16,7 @@ use super::options::Options;
 use super::refusal::Refusal;
 use super::requests::RequestLog;
 use super::shape::Rate;
-use super::store::{Access, Content, Store, UserRole};
+use super::store::{Access, Act, Content, Key, Kind, Store, UserRole, Who};
 
 /// Where the listeners are, as URLs without a slash at the end.
 #[derive(Debug, Clone)]
@@ -99,6 +99,7 @@ impl Desk {
         };
         let contents = Contents::open(&dir.join("blobs"), |blob| store.uses_blob(blob))?;
         let first_user = first_user(&mut store);
+        other_users(&mut store);
         let newest = store.counters.sequence;
         let desk = Desk {
             log: RequestLog::open(options.request_log.as_deref())?,
@@ -165,6 +166,24 @@ impl Desk {
         *times <= self.options.download_202
     }
 
+    /// Locks a folder for as long as its operation is to take, if it is to take any time.
+    pub(super) async fn dwell(self: &Arc<Desk>, who: &Who, key: Key) -> Result<(), Refusal> {
+        let takes = self.options.folder_operation;
+        if key.kind != Kind::Folder || key.is_root() || takes.is_zero() {
+            return Ok(());
+        }
+        self.write(|store| {
+            store.allow(who, key, Act::See)?;
+            store.check_idle(key)?;
+            store.set_busy(key.id, true);
+            Ok(())
+        })?;
+        let busy = Busy { desk: self.clone(), folder: key.id };
+        tokio::time::sleep(takes).await;
+        drop(busy);
+        Ok(())
+    }
+
     /// The work of a session, begun if it is the first call.
     pub(super) fn work(&self, session: &str) -> Arc<SessionWork> {
         let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
@@ -205,6 +224,18 @@ impl Desk {
     }
 }
 
+/// A folder in the middle of an operation.
+struct Busy {
+    desk: Arc<Desk>,
+    folder: u64,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.desk.lock().store.set_busy(self.folder, false);
+    }
+}
+
 /// The user of the developer token, made with it in an empty account.
 fn first_user(store: &mut Store) -> u64 {
     let user = match store.users.rows().keys().next() {
@@ -217,4 +248,14 @@ fn first_user(store: &mut Store) -> u64 {
         store.accesses.insert(token, access);
     }
     user
+}
+
+/// The users of the options, each made once by login.
+fn other_users(store: &mut Store) {
+    for wanted in store.options.users.clone() {
+        let there = store.users.rows().iter().find(|(_, user)| user.login == wanted.login).map(|(id, _)| *id);
+        let user = there.unwrap_or_else(|| store.add_user(&wanted.name, &wanted.login, UserRole::Managed));
+        let access = Access { user, expires_at: None, refresh: None, scopes: None, only: None };
+        store.accesses.insert(wanted.token, access);
+    }
 }

@@ -24,7 +24,7 @@ mod shape;
 mod store;
 
 pub use actor::{ActError, Actor};
-pub use options::{ConflictShape, Options};
+pub use options::{ConflictShape, Options, UserOptions};
 pub use report::{ItemReport, SessionReport};
 pub use requests::RequestRecord;
 pub use server::{Emulator, StartError};

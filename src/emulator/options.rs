@@ -76,9 +76,34 @@ pub struct Options {
     /// How many downloads of a version are answered 202 before the first redirect.
     pub download_202: u32,
 
-    /// Applications that may ask for tokens.
+    /// How many events of before come again with each page of news.
+    pub events_repeated: usize,
+    /// The events of a page are in no order.
+    pub events_shuffled: bool,
+    /// `next_stream_position` is a number, not a text.
+    pub stream_position_as_number: bool,
+    /// How long the realtime server holds a long poll before it says `reconnect`.
+    pub realtime_hold: Duration,
+    /// Polls of one realtime URL, as announced.
+    pub realtime_max_retries: u32,
+    /// How long moves, copies, deletions and restores of folders take; their subtree is locked meanwhile.
+    pub folder_operation: Duration,
+
+    /// Users beside the first one, each with a developer token.
+    pub users: Vec<UserOptions>,
+    /// The id of the enterprise.
+    pub enterprise_id: String,
+    /// The application that may ask for tokens.
     pub client_id: String,
     pub client_secret: String,
+}
+
+/// A user of the enterprise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserOptions {
+    pub name: String,
+    pub login: String,
+    pub token: String,
 }
 
 /// Box writes the items that hold a name as an object for uploads and as a list elsewhere.
@@ -138,6 +163,14 @@ impl Default for Options {
             download_url_secs: 15 * 60,
             session_secs: 7 * DAY_SECS,
             download_202: 0,
+            events_repeated: 0,
+            events_shuffled: false,
+            stream_position_as_number: false,
+            realtime_hold: Duration::from_secs(600),
+            realtime_max_retries: 10,
+            folder_operation: Duration::ZERO,
+            users: Vec::new(),
+            enterprise_id: "900000001".to_owned(),
             client_id: "emulator-client-id".to_owned(),
             client_secret: "emulator-client-secret".to_owned(),
         }

@@ -146,6 +146,14 @@ impl Refusal {
         )
     }
 
+    pub(super) fn blocked() -> Refusal {
+        Refusal::new(
+            409,
+            "operation_blocked_temporary",
+            "The operation is blocked by another on-going operation. Please retry later",
+        )
+    }
+
     pub(super) fn cyclical() -> Refusal {
         Refusal::new(400, "cyclical_folder_structure", "Folder move creates cyclical folder structure")
     }

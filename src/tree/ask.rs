@@ -15,6 +15,8 @@ pub enum Ask {
     List { ino: Ino, reply: oneshot::Sender<Result<Listed, AskError>> },
     /// Fetch cold bytes into a data file.
     Fetch(FetchAsk),
+    /// Look at everything that is not in Box at once, without settling (`wait`, unmount).
+    Hurry,
     /// Bring the present bytes of `ino` to Box without settling (durability `box`, `wait`).
     Push(PushAsk),
 }

@@ -1,6 +1,7 @@
 //! Mutating calls that may be on their way: a call leaves only after its row is committed (DESIGN.md section 2).
 
 use super::error::TreeError;
+use super::remote::{self, Remote};
 use super::store::Tree;
 use crate::base::{AttemptId, BoxId, Ino, ItemKind, Sha1Digest, Timestamp, fold};
 use rusqlite::{Connection, Row, params};
@@ -120,6 +121,11 @@ pub(super) fn any_open(db: &Connection, ino: Ino) -> Result<bool, TreeError> {
     Ok(!select(db, "ino = ?1 AND settled_at IS NULL LIMIT 1", [ino.0 as i64])?.is_empty())
 }
 
+/// Open attempts of the node.
+pub(super) fn of_node(db: &Connection, ino: Ino) -> Result<Vec<Attempt>, TreeError> {
+    select(db, "ino = ?1 AND settled_at IS NULL", [ino.0 as i64])
+}
+
 /// Open attempts that fill the name slot.
 pub(super) fn filling(db: &Connection, parent: &str, folded: &str) -> Result<Vec<Attempt>, TreeError> {
     select(db, "parent = ?1 AND fold = ?2 AND settled_at IS NULL", params![parent, folded])
@@ -174,6 +180,44 @@ impl Tree {
         })
     }
 
+    /// An attempt of unknown outcome is sent once more, perhaps with other bytes for the same name.
+    pub fn resend_attempt(&self, id: AttemptId, call: &NewAttempt, now: Timestamp) -> Result<(), TreeError> {
+        self.write(|tx| {
+            tx.prepare_cached(
+                "UPDATE attempts SET state = 0, sha1 = ?2, generation = ?3, mtime = ?4, sent_at = ?5 WHERE id = ?1",
+            )?
+            .execute(params![
+                id.0 as i64,
+                call.sha1.map(Sha1Digest::to_hex),
+                call.generation.map(|g| g as i64),
+                call.mtime_secs,
+                now.to_nanos(),
+            ])?;
+            Ok(())
+        })
+    }
+
+    /// Attempts on the item whose outcome has to be found out.
+    pub fn unknown_attempts_on(&self, id: &BoxId) -> Result<Vec<Attempt>, TreeError> {
+        let mut found = on_item(self.lock().db(), id)?;
+        found.retain(|a| a.state == AttemptState::Unknown);
+        Ok(found)
+    }
+
+    /// Attempts to make something in the folder whose outcome has to be found out, each with the live item that has the name.
+    pub fn unknown_attempts_in(&self, parent: &str) -> Result<Vec<(Attempt, Option<Remote>)>, TreeError> {
+        let inner = self.lock();
+        let db = inner.db();
+        let lost = select(db, "parent = ?1 AND target_id IS NULL AND state = 1 AND settled_at IS NULL", [parent])?;
+        let mut found = Vec::new();
+        for attempt in lost {
+            let name = attempt.call.name.clone().unwrap_or_default();
+            let holder = remote::holding(db, parent, &fold(&name))?.into_iter().next();
+            found.push((attempt, holder));
+        }
+        Ok(found)
+    }
+
     pub fn attempt(&self, id: AttemptId) -> Result<Option<Attempt>, TreeError> {
         get(self.lock().db(), id)
     }
@@ -197,27 +241,6 @@ impl Tree {
     /// Drops the memories of attempts that settled more than an hour ago.
     pub fn forget_old_attempts(&self, now: Timestamp) -> Result<(), TreeError> {
         self.write(|tx| forget_old(tx, now))
-    }
-
-    /// The open attempts that concern a node: its own, those on its item, and those that fill `slot`.
-    pub fn attempts_about(
-        &self,
-        ino: Ino,
-        item: Option<&BoxId>,
-        slot: Option<(&str, &str)>,
-    ) -> Result<Vec<Attempt>, TreeError> {
-        let inner = self.lock();
-        let db = inner.db();
-        let mut found = select(db, "ino = ?1 AND settled_at IS NULL", [ino.0 as i64])?;
-        if let Some(item) = item {
-            found.extend(on_item(db, item)?);
-        }
-        if let Some((parent, name)) = slot {
-            found.extend(filling(db, parent, &fold(name))?);
-        }
-        found.sort_by_key(|a| a.id);
-        found.dedup_by_key(|a| a.id);
-        Ok(found)
     }
 }
 

@@ -35,9 +35,14 @@ const FILE_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o755;
 
 impl Tree {
-    /// Merges what Box said of one item. `is_open` says whether a program has the node's bytes open: such bytes are not
+    /// Merges what Box said of one item. `is_open` says whether a program has a content open: such bytes are not
     /// swapped.
-    pub fn learn(&self, item: &Remote, is_open: impl Fn(Ino) -> bool, now: Timestamp) -> Result<Learned, TreeError> {
+    pub fn learn(
+        &self,
+        item: &Remote,
+        is_open: impl Fn(Option<ContentId>) -> bool,
+        now: Timestamp,
+    ) -> Result<Learned, TreeError> {
         self.write(|tx| {
             let mut learned = Learned::default();
             merge(tx, item, &is_open, now, &mut learned)?;
@@ -51,7 +56,7 @@ impl Tree {
         folder: Ino,
         listing: i64,
         items: &[Remote],
-        is_open: impl Fn(Ino) -> bool,
+        is_open: impl Fn(Option<ContentId>) -> bool,
         now: Timestamp,
     ) -> Result<Learned, TreeError> {
         self.write(|tx| {
@@ -143,7 +148,7 @@ fn node_kind(kind: ItemKind) -> NodeKind {
 fn merge(
     tx: &mut Tx<'_>,
     item: &Remote,
-    is_open: &impl Fn(Ino) -> bool,
+    is_open: &impl Fn(Option<ContentId>) -> bool,
     now: Timestamp,
     learned: &mut Learned,
 ) -> Result<(), TreeError> {
@@ -159,7 +164,7 @@ fn merge(
 }
 
 /// An item we have no node for. It gets one if its folder is known here and nothing of ours is on the way to its place.
-fn appear(tx: &mut Tx<'_>, item: &Remote, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
+pub(super) fn appear(tx: &mut Tx<'_>, item: &Remote, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
     let Some(parent) = &item.parent else { return Ok(()) };
     let Some(folder) = rows::by_item(tx, &BoxId::folder(parent.clone()))? else { return Ok(()) };
     let folded = crate::base::fold(&item.name);
@@ -240,7 +245,7 @@ fn update(
     tx: &mut Tx<'_>,
     mut node: Node,
     item: &Remote,
-    is_open: &impl Fn(Ino) -> bool,
+    is_open: &impl Fn(Option<ContentId>) -> bool,
     now: Timestamp,
     learned: &mut Learned,
 ) -> Result<(), TreeError> {
@@ -313,7 +318,12 @@ fn follow_place(
 }
 
 /// A node that Box does not have makes room for one that Box has.
-fn step_aside(tx: &mut Tx<'_>, mut holder: Node, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
+pub(super) fn step_aside(
+    tx: &mut Tx<'_>,
+    mut holder: Node,
+    now: Timestamp,
+    learned: &mut Learned,
+) -> Result<(), TreeError> {
     learned.invalid.push(shown_entry(&holder));
     let date = now.to_rfc3339().chars().take(10).collect::<String>();
     let parent = holder.parent;
@@ -347,8 +357,14 @@ fn is_inside(tx: &Tx<'_>, folder: Ino, top: Ino) -> Result<bool, TreeError> {
 }
 
 /// A clean content follows the version Box has, unless a program has the bytes open.
-fn follow_bytes(node: &mut Node, base: &Base, item: &Remote, is_open: &impl Fn(Ino) -> bool, learned: &mut Learned) {
-    if !node.is_file() || node.content_dirty() || is_open(node.ino) {
+fn follow_bytes(
+    node: &mut Node,
+    base: &Base,
+    item: &Remote,
+    is_open: &impl Fn(Option<ContentId>) -> bool,
+    learned: &mut Learned,
+) {
+    if !node.is_file() || node.content_dirty() || is_open(node.content) {
         return;
     }
     let (time_dirty, modified) = (node.time_dirty(), item.modified);

@@ -1,6 +1,7 @@
 //! The emulator, judged by raw bytes over TCP: Box's statuses, codes and shapes, not our client's idea of them.
 
 mod chunked;
+mod events;
 mod life;
 mod refusals;
 mod restart;

@@ -53,7 +53,16 @@ impl Call {
     /// Who asks, by token, `As-User` and shared link; 401 where nobody.
     pub(in crate::emulator) fn who(&self) -> Result<Who, Refusal> {
         let token = self.token().ok_or_else(|| Refusal::unauthorized(None))?;
-        self.desk.read(|store| store.who_has(token))
+        self.desk.read(|store| {
+            let mut who = store.who_has(token)?;
+            if let Some(user) = self.header("as-user") {
+                who = store.act_for(&who, user)?;
+            }
+            if let Some(link) = self.header("boxapi") {
+                who.link = store.open_link(&pairs(link))?;
+            }
+            Ok(who)
+        })
     }
 
     /// `?fields=`, split; empty is as if it were not there.

@@ -40,9 +40,10 @@ pub(super) async fn route(call: &mut Call, kind: Kind, id: &str, rest: &[&str]) 
     match (call.method.as_str(), rest) {
         ("GET", []) => get(call, &who, key),
         ("PUT", []) => update(call, &who, key).await,
-        ("DELETE", []) => delete(call, &who, key),
+        ("DELETE", []) => delete(call, &who, key).await,
         ("POST", []) => restore(call, &who, key).await,
         ("POST", ["copy"]) => copy(call, &who, key).await,
+        ("GET", ["collaborations"]) if kind != Kind::WebLink => super::collaborations::list(call, &who, key),
         ("GET", ["trash"]) => get_trashed(call, &who, key),
         ("DELETE", ["trash"]) => {
             call.desk.write(|store| store.purge(&who, key))?;
@@ -50,6 +51,17 @@ pub(super) async fn route(call: &mut Call, kind: Kind, id: &str, rest: &[&str]) 
         }
         (_, [] | ["copy" | "trash"]) => Err(Refusal::method_not_allowed()),
         _ => Err(Refusal::not_found()),
+    }
+}
+
+/// `GET /shared_items`: the item behind the shared link in the request.
+pub(super) fn shared(call: &Call, kind: Option<&str>) -> Result<Answer, Refusal> {
+    super::only(call, Method::GET)?;
+    let who = call.who()?;
+    let (key, _) = who.link.ok_or_else(Refusal::not_found)?;
+    match kind {
+        Some(kind) if !kind.starts_with(key.kind.word()) => Err(Refusal::not_found()),
+        _ => get(call, &who, key),
     }
 }
 
@@ -78,6 +90,9 @@ async fn update(call: &mut Call, who: &Who, key: Key) -> Result<Answer, Refusal>
     let body = call.json().await?;
     let (fields, precondition) = (call.fields(), call.if_match());
     let mut change = change_in(&body, who, key)?;
+    if change.parent.is_some() {
+        call.desk.dwell(who, key).await?;
+    }
     call.desk.write(|store| {
         fill_in(store, who, key, &body, &mut change)?;
         store.update(who, key, change, &precondition)?;
@@ -169,8 +184,9 @@ fn link_in(store: &Store, key: Key, wanted: &Value) -> Result<SharedLink, Refusa
     Ok(link)
 }
 
-fn delete(call: &Call, who: &Who, key: Key) -> Result<Answer, Refusal> {
+async fn delete(call: &Call, who: &Who, key: Key) -> Result<Answer, Refusal> {
     let recursive = call.param("recursive") == Some("true");
+    call.desk.dwell(who, key).await?;
     call.desk.write(|store| store.delete(who, key, recursive, &call.if_match()))?;
     Ok(Answer::empty(204))
 }
@@ -196,6 +212,7 @@ async fn copy(call: &mut Call, who: &Who, key: Key) -> Result<Answer, Refusal> {
         Some(version) => Some(version.parse().map_err(|_| Refusal::bad("version", "not a version id"))?),
         None => None,
     };
+    call.desk.dwell(who, key).await?;
     call.desk.write(|store| {
         let copy = store.copy(who, key, folder, name, version)?;
         Ok(Answer::json(201, &show(store, who, copy, &fields)))

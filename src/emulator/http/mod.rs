@@ -2,7 +2,9 @@
 
 mod answer;
 mod call;
+mod collaborations;
 mod downloads;
+mod events;
 mod folders;
 mod inbox;
 mod inspect;
@@ -120,6 +122,10 @@ async fn route(call: &mut Call, path: &str) -> Result<Answer, Refusal> {
         ["2.0", "folders", rest @ ..] => folders::route(call, rest).await,
         ["2.0", "files", rest @ ..] => items::route_files(call, rest).await,
         ["2.0", "web_links", rest @ ..] => items::route_web_links(call, rest).await,
+        ["2.0", "events"] => events::route(call).await,
+        ["2.0", "collaborations", rest @ ..] => collaborations::route(call, rest).await,
+        ["2.0", "shared_items"] => items::shared(call, None),
+        ["2.0", "shared_items", kind] => items::shared(call, Some(kind)),
         ["api", "2.0", "files", "content"] => uploads::new_file(call).await,
         ["api", "2.0", "files", id, "content"] => uploads::new_version(call, id).await,
         ["api", "2.0", "files", "upload_sessions", rest @ ..] => sessions::route(call, rest).await,

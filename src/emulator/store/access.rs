@@ -144,6 +144,50 @@ impl Store {
         otherwise
     }
 
+    /// `As-User`: an administrator or an application acts for a managed user (API.md 2.6).
+    pub(in crate::emulator) fn act_for(&self, who: &Who, user: &str) -> Result<Who, Refusal> {
+        let role = self.users.get(&who.user).map(|user| user.role);
+        let user = user.parse().ok().filter(|user| self.users.contains(user));
+        match (role, user) {
+            (Some(UserRole::Admin | UserRole::Service), Some(user)) => Ok(Who::user(user)),
+            _ => Err(Refusal::no_permission()),
+        }
+    }
+
+    /// What `shared_link=...&shared_link_password=...` opens: the item, and whether it may be downloaded.
+    pub(in crate::emulator) fn open_link(&self, header: &[(String, String)]) -> Result<Option<(Key, bool)>, Refusal> {
+        let sent = |name: &str| header.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let Some(url) = sent("shared_link") else { return Ok(None) };
+        let slug = url.trim_end_matches('/').rsplit('/').next().unwrap_or("");
+        let link_of = |item: &Item| item.extra.as_ref().and_then(|extra| extra.shared_link.clone());
+        let named = |link: &SharedLink| link.slug == slug || link.vanity_name.as_deref() == Some(slug);
+        let mut links = self.items.rows().iter().filter_map(|(key, item)| Some((*key, link_of(item)?)));
+        let (key, link) = links.find(|(_, link)| named(link)).ok_or_else(Refusal::not_found)?;
+        if link.unshared_at.is_some_and(|at| at <= self.now) || self.in_trash(key) {
+            return Err(Refusal::not_found());
+        }
+        if link.password.is_some() && link.password.as_deref() != sent("shared_link_password") {
+            return Err(Refusal::new(403, "incorrect_shared_item_password", "Incorrect shared item password"));
+        }
+        Ok((link.access != "collaborators").then_some((key, link.can_download)))
+    }
+
+    /// Refuses to move, copy, delete or restore where such an operation is going on (API.md 3.7).
+    pub(in crate::emulator) fn check_idle(&self, key: Key) -> Result<(), Refusal> {
+        let above = self.line_of(key).any(|(above, _)| above.kind == Kind::Folder && self.busy.contains(&above.id));
+        let below = key.kind == Kind::Folder && self.busy.iter().any(|busy| self.is_below(Key::folder(*busy), key.id));
+        if above || below { Err(Refusal::blocked()) } else { Ok(()) }
+    }
+
+    /// Locks or unlocks a folder and all below it for an operation in progress.
+    pub(in crate::emulator) fn set_busy(&mut self, folder: u64, busy: bool) {
+        if busy {
+            self.busy.insert(folder);
+        } else {
+            self.busy.remove(&folder);
+        }
+    }
+
     /// Refuses where somebody else holds a lock on the file.
     pub(in crate::emulator) fn check_lock(&self, who: &Who, key: Key) -> Result<(), Refusal> {
         match self.lock_of(key) {

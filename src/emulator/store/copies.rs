@@ -27,6 +27,8 @@ impl Store {
             self.version_of(who, key.id, version)?;
         }
         self.allow(who, Key::folder(folder), Act::Upload)?;
+        self.check_idle(key)?;
+        self.check_idle(Key::folder(folder))?;
         if key.kind == Kind::Folder && self.is_below(Key::folder(folder), key.id) {
             return Err(Refusal::cyclical());
         }

@@ -3,6 +3,7 @@
 
 mod access;
 mod changes;
+mod collaborations;
 mod copies;
 mod model;
 mod names;
@@ -26,6 +27,7 @@ use super::options::Options;
 pub(super) use access::{Act, Who};
 pub(super) use changes::{Change, Precondition};
 pub(super) use model::*;
+pub(super) use news::Stream;
 pub(super) use render::{Detail, View, id_text};
 pub(super) use sessions::ListedPart;
 use table::Table;
@@ -66,6 +68,8 @@ pub(super) struct Store {
     reserved: HashSet<(u64, String)>,
     /// Collaborations by item.
     shared_with: HashMap<Key, Vec<u64>>,
+    /// Folders that an operation in progress has locked, with all below them.
+    busy: HashSet<u64>,
 }
 
 /// One journal line.
@@ -119,6 +123,7 @@ impl Store {
             freed: Vec::new(),
             reserved: HashSet::new(),
             shared_with: HashMap::new(),
+            busy: HashSet::new(),
         }
     }
 

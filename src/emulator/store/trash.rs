@@ -20,6 +20,7 @@ impl Store {
         }
         let etag = self.allow(who, key, Act::Delete)?.etag;
         precondition.check(etag)?;
+        self.check_idle(key)?;
         self.check_lock(who, key)?;
         if key.kind == Kind::Folder && !recursive && !self.children(key.id).is_empty() {
             return Err(Refusal::folder_not_empty());
@@ -70,6 +71,8 @@ impl Store {
         let gone = !self.items.contains(&home) || self.in_trash(home);
         let folder = parent.filter(|_| gone).unwrap_or(home.id);
         self.allow(who, Key::folder(folder), Act::Upload)?;
+        self.check_idle(key)?;
+        self.check_idle(Key::folder(folder))?;
         self.check_free(who, folder, &name, Some(key), false)?;
         let (from, to) = (self.owner_of(key), self.owner_of(Key::folder(folder)));
         if let Some(item) = self.items.get_mut(&key) {
