@@ -46,6 +46,7 @@ pub(super) fn errno(error: &VfsError) -> Errno {
         VfsError::Busy => Errno::EBUSY,
         VfsError::NoAttribute => Errno::ENODATA,
         VfsError::RangeTooSmall => BUFFER_TOO_SMALL,
+        VfsError::BeyondEnd => Errno::ENXIO,
         VfsError::Unreachable => Errno::EIO,
         VfsError::TimedOut => WAITED_TOO_LONG,
         VfsError::NotSupported => Errno::EOPNOTSUPP,
@@ -75,6 +76,7 @@ mod tests {
             (VfsError::NoSpace, libc::ENOSPC),
             (VfsError::OverQuota, libc::EDQUOT),
             (VfsError::NoAttribute, libc::ENODATA),
+            (VfsError::BeyondEnd, libc::ENXIO),
             (VfsError::NotSupported, libc::EOPNOTSUPP),
             (VfsError::Stale, libc::ESTALE),
         ];

@@ -115,6 +115,8 @@ fn meaning(mountpoint: &Path, complaint: &str) -> MountError {
         MountError::AllowOtherNotAllowed
     } else if why.contains("device not found") || why.contains("open /dev/fuse: No such") {
         MountError::NoDevice
+    } else if why.contains("open /dev/fuse: Permission denied") {
+        MountError::DeviceNotAllowed
     } else if why.contains("ermission denied") || why.contains("no write access") || why.contains("not permitted") {
         MountError::NotPermitted { mountpoint, why }
     } else {
@@ -143,6 +145,8 @@ mod tests {
         let at = Path::new("/mnt");
         let text = "fusermount3: option allow_other only allowed if 'user_allow_other' is set in /etc/fuse.conf\n";
         assert!(matches!(meaning(at, text), MountError::AllowOtherNotAllowed));
+        let text = "fusermount3: failed to open /dev/fuse: Permission denied";
+        assert!(matches!(meaning(at, text), MountError::DeviceNotAllowed));
         let text = "fusermount3: user has no write access to mountpoint /mnt";
         assert!(matches!(meaning(at, text), MountError::NotPermitted { .. }));
         let text = "fusermount3: too many FUSE filesystems mounted; mount_max=N can be set in /etc/fuse.conf";

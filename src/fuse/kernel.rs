@@ -50,7 +50,7 @@ impl Kernel {
     /// Passthrough is asked for if it is wanted and this process is privileged enough; `data_dirs` are where the
     /// backing files lie.
     pub(super) fn new(passthrough_wanted: bool, data_dirs: &[PathBuf]) -> Kernel {
-        let depth = (passthrough_wanted && may_pass_through()).then(|| stack_depth(data_dirs));
+        let depth = (passthrough_wanted && can_pass_through()).then(|| stack_depth(data_dirs));
         Kernel { depth, passthrough: AtomicBool::new(false) }
     }
 
@@ -88,8 +88,9 @@ fn clamped<T: std::fmt::Debug>(what: &str, result: Result<T, T>) {
     }
 }
 
-/// Registering a backing takes CAP_SYS_ADMIN in the initial user namespace.
-fn may_pass_through() -> bool {
+/// Whether this process may let the kernel read and write data files by itself: that takes CAP_SYS_ADMIN in the initial
+/// user namespace. The kernel may still refuse, by its version or for one file.
+pub fn can_pass_through() -> bool {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     has_sys_admin(&read("/proc/self/status")) && is_initial_namespace(&read("/proc/self/uid_map"))
 }

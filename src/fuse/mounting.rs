@@ -4,6 +4,7 @@
 //! down whatever is mounted at the path since (FUSE.md section 5, traps 1 to 4). Nothing here unmounts a mount that
 //! is not the one named by device and source.
 
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -42,6 +43,8 @@ pub enum MountError {
         "this machine has no {DEVICE}: load the kernel's fuse module (modprobe fuse), or give the container the device"
     )]
     NoDevice,
+    #[error("this user may not open {DEVICE}; as root: chmod 666 {DEVICE}, which is how most systems have it")]
+    DeviceNotAllowed,
     #[error("fusermount3 is not installed, and only root mounts without it; install the package fuse3")]
     NoFusermount,
     #[error(
@@ -60,13 +63,27 @@ pub enum MountError {
     Session(io::Error),
 }
 
-/// A mount of ours, as the kernel's table knows it.
-#[derive(Debug, Clone)]
+/// A mount of a boxfs, as the kernel's table shows it. All of it has to match before anything is unmounted: the kernel
+/// gives a device number again as soon as it is free.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mount {
     /// Absolute, without links.
     pub mountpoint: PathBuf,
-    /// `major:minor`; tells this mount from any other that was ever there.
+    /// `major:minor`.
     pub device: String,
+    pub source: OsString,
+}
+
+impl Mount {
+    /// `None`: another program's.
+    fn of_boxfs(entry: MountEntry) -> Option<Mount> {
+        let MountEntry { mountpoint, device, source, .. } = entry.is_boxfs().then_some(entry)?;
+        Some(Mount { mountpoint, device, source })
+    }
+
+    fn is(&self, entry: &MountEntry) -> bool {
+        Mount::of_boxfs(entry.clone()).as_ref() == Some(self)
+    }
 }
 
 /// Mounts, and gives the descriptor on which the kernel will send its requests.
@@ -78,8 +95,8 @@ pub(super) fn mount_at(options: &MountOptions) -> Result<(OwnedFd, Mount), Mount
     };
     let failed = |why: String| MountError::Failed { mountpoint: mountpoint.clone(), why };
     let found = mountinfo::top_at(&mountpoint).map_err(|error| failed(error.to_string()))?;
-    match found.filter(MountEntry::is_boxfs) {
-        Some(found) => Ok((device, Mount { mountpoint: mountpoint.clone(), device: found.device })),
+    match found.and_then(Mount::of_boxfs) {
+        Some(found) => Ok((device, found)),
         None => Err(failed("it is not in the table of mounts".to_owned())),
     }
 }
@@ -141,12 +158,18 @@ fn remove_dead(mountpoint: &Path) -> Result<(), MountError> {
     let Some(there) = there else {
         return Err(unusable(mountpoint, io::Error::from_raw_os_error(libc::ENOTCONN)));
     };
-    if !there.is_boxfs() {
-        let mounted_from = there.source.to_string_lossy().into_owned();
+    let mounted_from = there.source.to_string_lossy().into_owned();
+    let Some(dead) = Mount::of_boxfs(there) else {
         return Err(MountError::ForeignDeadMount { mountpoint: mountpoint.to_owned(), mounted_from });
-    }
+    };
     log::info!("replacing the dead mount at {}", mountpoint.display());
-    unmount(&Mount { mountpoint: mountpoint.to_owned(), device: there.device })
+    unmount(&dead)
+}
+
+/// Takes `ours` away if its connection has ended and it is still there, as after an abort.
+pub(super) fn unmount_if_dead(ours: &Mount) -> Result<(), MountError> {
+    let alive = fs::metadata(&ours.mountpoint).map_err(|error| error.raw_os_error());
+    if let Err(Some(libc::ENOTCONN)) = alive { unmount(ours) } else { Ok(()) }
 }
 
 /// mount(2) itself. `None`: this process may not, `fusermount3` has to.
@@ -186,12 +209,11 @@ fn mount_directly(mountpoint: &Path, options: &MountOptions) -> Result<Option<Ow
 pub(super) fn unmount(ours: &Mount) -> Result<(), MountError> {
     let stuck = |why: String| MountError::Stuck { mountpoint: ours.mountpoint.clone(), why };
     let mounts = mountinfo::all().map_err(|error| stuck(error.to_string()))?;
-    let is_ours = |mount: &&MountEntry| mount.device == ours.device && mount.mountpoint == ours.mountpoint;
-    if !mounts.iter().any(|mount| is_ours(&mount)) {
+    if !mounts.iter().any(|mount| ours.is(mount)) {
         return Ok(());
     }
     let top = mounts.iter().rfind(|mount| mount.mountpoint == ours.mountpoint);
-    if let Some(cover) = top.filter(|mount| !is_ours(mount)) {
+    if let Some(cover) = top.filter(|mount| !ours.is(mount)) {
         return Err(stuck(format!("{} is mounted over it", cover.source.to_string_lossy())));
     }
     match umount2(&ours.mountpoint, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
@@ -228,9 +250,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_mounted_is_not_unmounted() {
-        let nothing = Mount { mountpoint: "/".into(), device: "999:999".into() };
-        unmount(&nothing).unwrap();
+    fn another_mount_at_the_same_place_is_not_unmounted() {
+        let root = mountinfo::top_at(Path::new("/")).unwrap().unwrap();
+        let gone = Mount { mountpoint: root.mountpoint, device: root.device, source: "boxfs:/gone".into() };
+        unmount(&gone).unwrap();
     }
 
     #[test]

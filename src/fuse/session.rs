@@ -51,7 +51,7 @@ impl Mounted {
 
     /// Takes the mount out of the tree at once. The session ends when the last program has closed its files.
     pub fn unmount(&self) -> Result<(), MountError> {
-        mounting::unmount(&self.mount)
+        if *self.ended.borrow() { Ok(()) } else { mounting::unmount(&self.mount) }
     }
 
     /// Returns when the session has ended: by [`Mounted::unmount`], or by anybody else's umount.
@@ -97,8 +97,8 @@ pub(super) fn start(
     let (ended_sender, ended) = watch::channel(false);
     let notifier = notify::start(session.notifier(), news, ended.clone(), fuse.runtime.clone());
     let notifier = notifier.map_err(MountError::Session)?;
-    let ours = mount.clone();
-    let serve = move || serve(session, &ours, &ended_sender, notifier);
+    let (shared, ours) = (Arc::clone(&fuse), mount.clone());
+    let serve = move || serve(session, &shared, &ours, &ended_sender, notifier);
     let thread = thread::Builder::new().name("fuse-session".to_owned()).spawn(serve).map_err(MountError::Session)?;
     Ok(Mounted { fuse, mount, ended, session: Some(thread) })
 }
@@ -106,18 +106,25 @@ pub(super) fn start(
 /// Serves until the kernel ends the connection, and leaves nothing behind.
 fn serve(
     session: Session<Adapter>,
+    fuse: &Fuse,
     mount: &Mount,
     ended: &watch::Sender<bool>,
     notifier: JoinHandle<()>,
 ) -> io::Result<()> {
     let result = contained(|| session.run()).unwrap_or_else(|| Err(io::Error::other("the FUSE session panicked")));
-    // The notifier holds the connection open: as long as it lives a mount without a session hangs instead of failing.
+    // Whoever waits and the notifier hold the connection open: as long as they live, a mount without a session hangs
+    // instead of failing.
+    fuse.stopping.send_replace(true);
     ended.send_replace(true);
     if notifier.join().is_err() {
         log::error!("the notifier panicked");
     }
-    // After an abort of the connection the mount is dead, and still there.
-    if let Err(error) = mounting::unmount(mount) {
+    let cleared = match &result {
+        Ok(()) => mounting::unmount_if_dead(mount),
+        // The kernel has not ended it, so it is ours still.
+        Err(_) => mounting::unmount(mount),
+    };
+    if let Err(error) = cleared {
         log::warn!("{error}");
     }
     result

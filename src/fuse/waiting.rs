@@ -149,8 +149,10 @@ impl Fuse {
         let Parked { mut reply, mut args, mut attempt, mut need } = parked;
         loop {
             tokio::select! {
-                met = timeout_at(deadline, need) => if met.is_err() {
-                    return reply.refuse(errno::WAITED_TOO_LONG);
+                met = timeout_at(deadline, need) => match met {
+                    Ok(Ok(())) => {}
+                    Ok(Err(answer)) => return reply.refuse(errno(&answer)),
+                    Err(_) => return reply.refuse(errno::WAITED_TOO_LONG),
                 },
                 _ = stopping.wait_for(|stopping| *stopping) => return reply.refuse(errno::STOPPING),
             }
@@ -181,4 +183,22 @@ struct Parked<A, R, F> {
     args: A,
     attempt: F,
     need: Need,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seats_are_limited_by_number_and_bytes_and_free_when_left() {
+        let room = Arc::new(WaitingRoom::default());
+        let seats: Vec<_> = (0..MAX_WAITING_REQUESTS).map(|_| room.take_seat(0).unwrap()).collect();
+        assert!(room.take_seat(0).is_none());
+        drop(seats);
+        let heavy = room.take_seat(MAX_WAITING_BYTES).unwrap();
+        assert!(room.take_seat(1).is_none());
+        assert!(room.take_seat(0).is_some());
+        drop(heavy);
+        assert!(room.take_seat(1).is_some());
+    }
 }
