@@ -10,4 +10,12 @@
 //! ```
 
 pub mod base;
+pub mod box_api;
+pub mod cli;
+pub mod config;
+pub mod content;
+pub mod control;
 pub mod emulator;
+pub mod sync;
+pub mod tree;
+pub mod vfs;

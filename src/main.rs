@@ -1,3 +1,7 @@
 //! The `boxfs` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    boxfs::cli::run()
+}

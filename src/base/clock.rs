@@ -121,11 +121,6 @@ impl BootClock {
     }
 }
 
-/// The id of this boot (`/proc/sys/kernel/random/boot_id`): differs after each start of the machine.
-pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|s| s.trim().to_owned()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,8 +34,7 @@ impl Sha1Digest {
 
     pub fn from_hex(text: &str) -> Result<Sha1Digest, DigestError> {
         let mut bytes = [0; 20];
-        hex::decode_to_slice(text, &mut bytes)
-            .map_err(|_| DigestError { text: text.chars().take(60).collect() })?;
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| DigestError { text: text.chars().take(60).collect() })?;
         Ok(Sha1Digest(bytes))
     }
 

@@ -6,14 +6,16 @@ mod clock;
 mod digest;
 mod durable;
 mod ids;
+mod machine;
 mod names;
 mod secret;
 mod units;
 
-pub use clock::{BootClock, Timestamp, TimestampError, boot_id};
+pub use clock::{BootClock, Timestamp, TimestampError};
 pub use digest::{DigestError, Sha1Digest, Sha1Hasher, hash_file};
 pub use durable::{sync_dir, write_file_durably};
 pub use ids::{AttemptId, BoxId, ContentId, Ino, ItemKind};
+pub use machine::{boot_id, host_name};
 pub use names::{NameError, box_name, check_name, conflict_name, fold, is_conflict_name, shown_name};
 pub use secret::Secret;
 pub use units::{parse_duration, parse_rate, parse_size, show_size};

@@ -29,9 +29,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
 pub fn parse_rate(text: &str) -> Result<u64, String> {
     let size = text.trim().strip_suffix("/s").unwrap_or(text);
     match parse_size(size) {
-        Ok(0) | Err(_) => {
-            Err(format!("'{text}' is not a rate: write bytes per second, for example 25MB or 800kB/s"))
-        }
+        Ok(0) | Err(_) => Err(format!("'{text}' is not a rate: write bytes per second, for example 25MB or 800kB/s")),
         Ok(rate) => Ok(rate),
     }
 }

@@ -1,0 +1,41 @@
+//! Box over HTTP in Rust types.
+//!
+//! [`BoxClient`] makes the calls: it gets tokens, keeps under the rate limits, repeats what may be repeated, notices stalled
+//! connections, and turns each refusal into a [`Meaning`]. It keeps no state about items, decides nothing about them, and
+//! never repeats a call that may have been carried out: an [`ApiError`] says so ([`ApiError::applied`]), and the caller looks.
+//!
+//! One file per resource; `error.rs` alone names HTTP status codes.
+
+mod call;
+mod client;
+mod downloads;
+mod error;
+mod events;
+mod files;
+mod folders;
+mod hosts;
+mod items;
+mod limits;
+mod meaning;
+mod payload;
+mod pulse;
+mod retry;
+mod sessions;
+mod tokens;
+mod uploads;
+mod users;
+mod wire;
+
+pub use client::{BoxClient, ClientOptions};
+pub use downloads::Download;
+pub use events::{Event, EventsPage, Poll, RealtimeServer};
+pub use files::FileVersion;
+pub use folders::Page;
+pub use items::{Item, ItemChange, Lock, Permissions, SharedLink};
+pub use limits::ApiLimits;
+pub use meaning::{ApiError, Applied, ExistingItem, Heals, Meaning};
+pub use payload::{PartSlice, Payload};
+pub use sessions::{CommitAnswer, CommitAttributes, Part, PlannedPart, Session, SessionEndpoints, SessionTarget};
+pub use tokens::{StoredLogin, TokenPair, TokenSource};
+pub use uploads::{NewFile, NewVersion};
+pub use users::Account;

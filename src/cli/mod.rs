@@ -1,0 +1,74 @@
+//! The `boxfs` command: one file per subcommand; nothing here but arguments, talk and exit codes.
+//!
+//! Results go to standard output, everything else to standard error. The daemon is put together in [`daemon`].
+
+mod background;
+mod completions;
+mod daemon;
+mod detach;
+mod exit;
+mod logging;
+mod mount;
+mod mount_checks;
+mod progress;
+mod ready;
+mod retry;
+mod shared;
+mod signals;
+mod status;
+mod status_text;
+mod umount;
+mod wait;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::token_from_environment;
+
+use exit::Failure;
+
+/// A file system backed by Box: what is written to a directory is in Box soon after.
+#[derive(Parser)]
+#[command(name = "boxfs", version, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 still pending after the time limit, \
+                        4 not mounted or no daemon, 5 sign-in needed.")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Mount(Box<mount::Arguments>),
+    Umount(umount::Arguments),
+    Status(status::Arguments),
+    Wait(wait::Arguments),
+    Retry(retry::Arguments),
+    Completions(completions::Arguments),
+}
+
+/// Runs the command of this process's arguments. To be called first in `main`, before any thread starts.
+pub fn run() -> ExitCode {
+    // SAFETY: `main` calls this before anything could start a thread.
+    let token = unsafe { token_from_environment() };
+    let result = match Arguments::parse().command {
+        Command::Mount(arguments) => mount::run(*arguments, token),
+        Command::Umount(arguments) => umount::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Wait(arguments) => wait::run(&arguments),
+        Command::Retry(arguments) => retry::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+    };
+    result.unwrap_or_else(Failure::tell).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_description_of_the_arguments_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

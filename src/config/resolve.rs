@@ -1,0 +1,159 @@
+//! Defaults < file < environment < command line.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::{ConfigError, Origin};
+use super::file::{self, ConfigFile};
+use super::keys::{self, Key, Layer};
+use super::mount_options::MountOptions;
+use super::settings::{ApiLimits, Durability, Settings};
+use super::{dirs, environment, nearest};
+
+/// The profile of those who never heard of profiles.
+const DEFAULT_PROFILE: &str = "default";
+/// A profile names a directory.
+const MAX_PROFILE_BYTES: usize = 64;
+
+/// The environment variables that the configuration may look at.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    pub variables: BTreeMap<String, String>,
+}
+
+impl Surroundings {
+    /// This process's environment; variables that are no UTF-8 are left out.
+    pub fn of_this_process() -> Surroundings {
+        let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        Surroundings { variables: std::env::vars_os().filter_map(text).collect() }
+    }
+
+    /// An empty variable counts as not set.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+/// What the command line says: texts as typed.
+#[derive(Clone, Debug, Default)]
+pub struct CommandLine {
+    pub config: Option<PathBuf>,
+    pub profile: Option<String>,
+    /// Key (`cache-size`) and text, for each option given. `mount-options` is written `-o`.
+    pub options: Vec<(&'static str, String)>,
+}
+
+/// The settings that hold, every value checked.
+///
+/// # Errors
+/// The first wrong value, with the place it was written at.
+pub fn resolve(line: &CommandLine, around: &Surroundings) -> Result<Settings, ConfigError> {
+    let (file, file_path) = read_file(line, around)?;
+    let (profile, origin) = chosen_profile(line, around, &file);
+    check_profile(&profile, &origin)?;
+    let mut layer = file.shared.clone();
+    match file.profiles.iter().find(|(name, _)| *name == profile) {
+        Some((_, of_profile)) => layer.overlay(of_profile.clone()),
+        None if profile == DEFAULT_PROFILE || file.profiles.is_empty() => {}
+        None => return Err(unknown_profile(profile, origin, &file, &file_path)),
+    }
+    layer.overlay(environment::layer(around)?);
+    layer.overlay(command_line_layer(line));
+    settle_values(profile, &layer, around)
+}
+
+fn read_file(line: &CommandLine, around: &Surroundings) -> Result<(ConfigFile, PathBuf), ConfigError> {
+    let named = line.config.clone().or_else(|| around.variable("BOXFS_CONFIG").map(PathBuf::from));
+    if let Some(path) = named {
+        return Ok((file::read(&path)?, path));
+    }
+    match dirs::config_file(around) {
+        Some(path) if path.exists() => Ok((file::read(&path)?, path)),
+        _ => Ok((ConfigFile::default(), PathBuf::new())),
+    }
+}
+
+fn chosen_profile(line: &CommandLine, around: &Surroundings, file: &ConfigFile) -> (String, Origin) {
+    let from_line = line.profile.clone().map(|name| (name, Origin::Option("--profile".to_owned())));
+    let from_environment =
+        || around.variable("BOXFS_PROFILE").map(|name| (name.to_owned(), Origin::Environment("BOXFS_PROFILE".into())));
+    from_line
+        .or_else(from_environment)
+        .or_else(|| file.profile.clone())
+        .unwrap_or_else(|| (DEFAULT_PROFILE.to_owned(), Origin::Default))
+}
+
+fn check_profile(profile: &str, origin: &Origin) -> Result<(), ConfigError> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let short = (1..=MAX_PROFILE_BYTES).contains(&profile.len());
+    if short && profile.bytes().all(fits) && !profile.starts_with('.') {
+        return Ok(());
+    }
+    let reason = format!("'{profile}' is not a profile's name: letters, digits, '.', '_' and '-', at most 64");
+    Err(ConfigError::BadValue { origin: origin.clone(), key: "profile", reason })
+}
+
+fn unknown_profile(profile: String, origin: Origin, file: &ConfigFile, path: &Path) -> ConfigError {
+    let names: Vec<&str> = file.profiles.iter().map(|(name, _)| name.as_str()).collect();
+    let known = match nearest(&profile, names.iter().copied()) {
+        Some(meant) => format!("did you mean '{meant}'?"),
+        None => format!("it has {}", names.join(", ")),
+    };
+    ConfigError::UnknownProfile { origin, profile, file: path.to_owned(), known }
+}
+
+fn command_line_layer(line: &CommandLine) -> Layer {
+    let mut layer = Layer::default();
+    for (key, text) in &line.options {
+        let typed = if *key == "mount-options" { "-o".to_owned() } else { format!("--{key}") };
+        layer.put(key, text, Origin::Option(typed));
+    }
+    layer
+}
+
+fn settle_values(profile: String, layer: &Layer, around: &Surroundings) -> Result<Settings, ConfigError> {
+    let mut settings = blank(profile);
+    for key in keys::all() {
+        let (text, origin) = layer.get(key.name).unwrap_or((key.default, &Origin::Default));
+        if !text.is_empty() {
+            read(&mut settings, key, text, origin)?;
+        }
+    }
+    if settings.state_dir.as_os_str().is_empty() {
+        settings.state_dir = dirs::state_dir(around, &settings.profile, &settings.root_folder)?;
+    }
+    if settings.cache_dir.as_os_str().is_empty() {
+        settings.cache_dir = dirs::cache_dir(around, &settings.profile, &settings.root_folder)?;
+    }
+    Ok(settings)
+}
+
+fn read(settings: &mut Settings, key: &'static Key, text: &str, origin: &Origin) -> Result<(), ConfigError> {
+    (key.read)(settings, text).map_err(|reason| ConfigError::BadValue { origin: origin.clone(), key: key.name, reason })
+}
+
+/// Settings that every key still has to fill; the defaults stand in the key table alone.
+fn blank(profile: String) -> Settings {
+    Settings {
+        profile,
+        state_dir: PathBuf::new(),
+        cache_dir: PathBuf::new(),
+        root_folder: String::new(),
+        server: None,
+        ca_file: None,
+        durability: Durability::Local,
+        settle: Duration::ZERO,
+        cache_size_bytes: 0,
+        spool_size_bytes: 0,
+        upload_limit_bytes_per_s: None,
+        download_limit_bytes_per_s: None,
+        api_limits: ApiLimits::Box,
+        log_level: log::LevelFilter::Info,
+        mount: MountOptions::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

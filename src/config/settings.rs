@@ -1,0 +1,57 @@
+//! What one mount runs with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::mount_options::MountOptions;
+use super::server::Server;
+
+/// Every shared option, read and checked. All paths are absolute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Names state, cache and sign-in apart: letters, digits, `.`, `_`, `-`.
+    pub profile: String,
+    /// Database, spool, control socket, log.
+    pub state_dir: PathBuf,
+    /// Clean contents; may be emptied at any time.
+    pub cache_dir: PathBuf,
+    /// The Box folder that the mount shows; `0` is the account's root.
+    pub root_folder: String,
+    /// `None`: Box itself.
+    pub server: Option<Server>,
+    /// A certificate authority accepted beside the system's, PEM.
+    pub ca_file: Option<PathBuf>,
+    pub durability: Durability,
+    /// How long a closed file rests before it goes up.
+    pub settle: Duration,
+    /// Clean contents are evicted above this.
+    pub cache_size_bytes: u64,
+    /// Contents that Box does not have yet wait for room above this.
+    pub spool_size_bytes: u64,
+    /// `None`: as fast as the line allows.
+    pub upload_limit_bytes_per_s: Option<u64>,
+    /// `None`: as fast as the line allows.
+    pub download_limit_bytes_per_s: Option<u64>,
+    pub api_limits: ApiLimits,
+    pub log_level: log::LevelFilter,
+    pub mount: MountOptions,
+}
+
+/// What a returned `close()` or `fsync()` promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The bytes are on this machine.
+    Local,
+    /// Box has the bytes, SHA-1 checked.
+    Box,
+}
+
+/// The rate of calls that boxfs allows itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiLimits {
+    /// Under the limits that Box publishes.
+    Box,
+    /// None of our own; a `429` is obeyed all the same.
+    Off,
+    PerMinute(u32),
+}

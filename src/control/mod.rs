@@ -1,0 +1,22 @@
+//! The daemon's Unix socket: one request type, one reply type, JSON lines.
+//!
+//! The server ([`ControlServer`]) hands each request as a value to whoever answers ([`Asked`]); the client
+//! ([`Client`]) blocks, since commands have nothing else to do. [`Mounted`] finds the daemon of a path. Nothing here
+//! knows what a request means, and nobody but the mount's owner and root gets an answer.
+
+mod client;
+mod mounts;
+mod protocol;
+mod server;
+mod socket_path;
+
+pub use client::{Client, ClientError};
+pub use mounts::{FindError, Mounted, Place, find, mount_at, mounts};
+pub use protocol::{
+    Account, Amount, ApiUse, Conflict, Events, Failure, Pending, Progress, Refusal, Reply, Request, Space,
+    StatusReport, Uploading, Waiting,
+};
+pub use server::{Asked, ControlError, ControlServer};
+
+/// The socket's name in the state directory.
+const SOCKET_NAME: &str = "control.sock";

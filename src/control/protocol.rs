@@ -1,0 +1,249 @@
+//! What travels over the socket. One JSON object per line, each with the protocol's version.
+//!
+//! A long request ([`Request::Wait`], [`Request::Unmount`]) is answered by any number of [`Reply::Progress`] and then
+//! one last reply; every other request by one reply.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Raised when an older side would misread a newer one.
+const PROTOCOL_VERSION: u32 = 1;
+
+/// Paths are relative to what the mount shows: `docs/a.txt`; empty is everything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case")]
+pub enum Request {
+    /// Answered by [`Reply::Status`], its lists restricted to what is below `path`.
+    Status { path: String },
+    /// Ends with [`Reply::Done`] once Box has all below `path`, or with [`Reply::Pending`] when the time is over.
+    /// The settle time is skipped.
+    Wait { path: String, timeout_ms: Option<u64> },
+    /// Tries failed items below `path` again at once: [`Reply::Done`].
+    Retry { path: String },
+    /// As `Wait` for everything, then the mount goes and the daemon ends, whichever the last reply is.
+    /// A `timeout_ms` of 0 does not wait.
+    Unmount { timeout_ms: u64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    Status(Box<StatusReport>),
+    /// At least once a second while a long request lasts.
+    Progress(Progress),
+    Done,
+    /// The time is over and this is left.
+    Pending(Pending),
+    Error {
+        refusal: Refusal,
+        message: String,
+    },
+}
+
+impl Reply {
+    /// Whether no further reply follows.
+    pub fn is_last(&self) -> bool {
+        !matches!(self, Reply::Progress(_))
+    }
+}
+
+/// Why a request is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// The two sides do not understand each other.
+    BadRequest,
+    NoSuchPath,
+    /// Too many requests at once, or the mount is in use.
+    Busy,
+    SignInNeeded,
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amount {
+    pub count: u64,
+    pub bytes: u64,
+}
+
+/// The object of `boxfs status --json`: scripts rely on its names. Times are RFC 3339; lists are bounded by the
+/// daemon, the counts beside them are not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StatusReport {
+    pub mountpoint: String,
+    /// `None` until Box has said who we are.
+    pub account: Option<Account>,
+    pub online: bool,
+    /// What Box does not have yet.
+    pub pending: Amount,
+    pub uploading: Vec<Uploading>,
+    pub failed: Vec<Failure>,
+    pub conflicts: Vec<Conflict>,
+    pub cache: Space,
+    pub spool: Space,
+    pub api: ApiUse,
+    pub events: Events,
+    /// Why pending items do not move, oldest first.
+    pub waiting: Vec<Waiting>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    pub id: String,
+    pub name: String,
+    pub login: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uploading {
+    pub path: String,
+    /// Bytes that Box has confirmed.
+    pub sent: u64,
+    pub size: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub path: String,
+    /// What the next `fsync` or `close` says, if it says anything.
+    pub errno: Option<i32>,
+    pub reason: String,
+    /// `None`: not by itself.
+    pub next_try: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// Box's version.
+    pub path: String,
+    /// Where the local version went.
+    pub copy: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Space {
+    pub bytes: u64,
+    pub limit: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiUse {
+    /// Since the mount, by kind.
+    pub calls: BTreeMap<String, u64>,
+    pub throttled_until: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Events {
+    pub position: Option<String>,
+    /// Seconds since Box last said anything.
+    pub age: Option<u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    pub path: String,
+    pub reason: String,
+}
+
+/// How far a long request is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What is left; bytes not yet confirmed by Box.
+    pub pending: Amount,
+    pub uploading: Vec<Uploading>,
+    /// Items that need a person or a later try.
+    pub failed: u64,
+    pub online: bool,
+}
+
+/// What is left when the time is over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    pub pending: Amount,
+    pub failed: Vec<Failure>,
+    pub waiting: Vec<Waiting>,
+}
+
+#[derive(Serialize)]
+struct Outgoing<'a, T> {
+    version: u32,
+    #[serde(flatten)]
+    body: &'a T,
+}
+
+#[derive(Deserialize)]
+struct VersionOnly {
+    version: u32,
+}
+
+/// One line, its newline included.
+pub(super) fn encode<T: Serialize>(body: &T) -> String {
+    let line = Outgoing { version: PROTOCOL_VERSION, body };
+    let mut text = serde_json::to_string(&line).expect("texts, numbers and lists always encode");
+    text.push('\n');
+    text
+}
+
+/// # Errors
+/// A sentence that says what is wrong with the line.
+pub(super) fn decode<T: DeserializeOwned>(line: &str) -> Result<T, String> {
+    let version = serde_json::from_str::<VersionOnly>(line).map_err(|e| format!("not a line of ours: {e}"))?.version;
+    if version != PROTOCOL_VERSION {
+        return Err(format!(
+            "the daemon and this command are of different versions (protocol {version} and {PROTOCOL_VERSION}): \
+             unmount and mount again"
+        ));
+    }
+    serde_json::from_str(line).map_err(|e| format!("not understood: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_and_replies_survive_the_line() {
+        let wait = Request::Wait { path: "a\nb".to_owned(), timeout_ms: Some(5) };
+        let line = encode(&wait);
+        assert_eq!(line.matches('\n').count(), 1);
+        assert_eq!(decode(&line), Ok(wait));
+        let reply = Reply::Status(Box::new(StatusReport { online: true, ..StatusReport::default() }));
+        assert_eq!(decode(&encode(&reply)), Ok(reply));
+        assert_eq!(decode(&encode(&Reply::Done)), Ok(Reply::Done));
+    }
+
+    #[test]
+    fn the_status_object_has_the_names_that_scripts_rely_on() {
+        let object = serde_json::to_value(StatusReport::default()).unwrap();
+        let mut names: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
+        names.sort_unstable();
+        let expected = [
+            "account",
+            "api",
+            "cache",
+            "conflicts",
+            "events",
+            "failed",
+            "mountpoint",
+            "online",
+            "pending",
+            "spool",
+            "uploading",
+            "waiting",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(object["pending"], serde_json::json!({"count": 0, "bytes": 0}));
+        assert_eq!(object["events"], serde_json::json!({"position": null, "age": null}));
+    }
+
+    #[test]
+    fn another_version_is_told_what_to_do() {
+        let error = decode::<Reply>("{\"version\":2,\"reply\":\"done\"}").unwrap_err();
+        assert!(error.contains("unmount and mount again"), "{error}");
+        assert!(decode::<Reply>("{}").is_err());
+        assert!(decode::<Request>("{\"version\":1,\"request\":\"dance\"}").is_err());
+    }
+}

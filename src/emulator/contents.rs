@@ -1,0 +1,194 @@
+//! Bytes on disk: blobs, each written once, digested while written, and read in pieces. Knows nothing of files or versions.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use sha1::{Digest, Sha1};
+
+use super::store::{Content, Extent};
+
+/// Bytes read at once; large enough that calls do not count, small enough to stay in a cache.
+pub(super) const CHUNK_BYTES: usize = 256 * 1024;
+/// Blobs of one directory, so that none grows to a million entries.
+const BLOBS_PER_DIRECTORY: u64 = 4096;
+
+/// The directory of blobs.
+#[derive(Debug)]
+pub(super) struct Contents {
+    dir: PathBuf,
+    next: AtomicU64,
+}
+
+impl Contents {
+    /// Opens or makes the directory; blobs for which `wanted` is false are left over from a crash and go.
+    pub(super) fn open(dir: &Path, wanted: impl Fn(u64) -> bool) -> io::Result<Contents> {
+        fs::create_dir_all(dir)?;
+        let mut largest = 0;
+        for shelf in fs::read_dir(dir)? {
+            for blob in fs::read_dir(shelf?.path())? {
+                let blob = blob?;
+                let id = blob.file_name().to_str().and_then(|name| name.parse().ok());
+                let Some(id) = id else { continue };
+                largest = largest.max(id);
+                if !wanted(id) {
+                    fs::remove_file(blob.path())?;
+                }
+            }
+        }
+        Ok(Contents { dir: dir.to_owned(), next: AtomicU64::new(largest + 1) })
+    }
+
+    fn path(&self, blob: u64) -> PathBuf {
+        self.dir.join((blob / BLOBS_PER_DIRECTORY).to_string()).join(blob.to_string())
+    }
+
+    /// A pen for a blob of its own.
+    pub(super) fn create(&self) -> io::Result<Pen> {
+        let blob = self.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.path(blob);
+        let create = || File::options().write(true).create_new(true).open(&path);
+        let file = match create() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                path.parent().map_or(Ok(()), fs::create_dir_all)?;
+                create()?
+            }
+            other => other?,
+        };
+        Ok(Pen { blob, file, path, hash: Sha1::new(), len: 0, kept: false })
+    }
+
+    pub(super) fn remove(&self, blob: u64) {
+        if let Err(error) = fs::remove_file(self.path(blob)) {
+            log::warn!("emulator: blob {blob} stays on disk: {error}");
+        }
+    }
+
+    /// A reader of `len` bytes of a content from `offset` on; both within its size.
+    pub(super) fn read(&self, content: &Content, offset: u64, len: u64) -> Reader {
+        let mut pieces = Vec::new();
+        let (mut start, end) = (0, offset + len);
+        for extent in &content.extents {
+            let (from, to) = (offset.max(start), end.min(start + extent.len));
+            if from < to {
+                pieces.push(Piece { path: self.path(extent.blob), offset: from - start, len: to - from });
+            }
+            start += extent.len;
+        }
+        pieces.reverse();
+        Reader { pieces, open: None }
+    }
+
+    /// All bytes of a content; for tests and small things.
+    pub(super) fn read_all(&self, content: &Content) -> io::Result<Vec<u8>> {
+        let mut reader = self.read(content, 0, content.size);
+        let mut all = Vec::with_capacity(content.size as usize);
+        while let Some(chunk) = reader.next_chunk()? {
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all)
+    }
+
+    /// Writes a content at once.
+    pub(super) fn write_all(&self, bytes: &[u8]) -> io::Result<Content> {
+        let mut pen = self.create()?;
+        pen.write(bytes)?;
+        Ok(pen.finish().into_content())
+    }
+}
+
+/// Writes one blob. Dropped without [`Pen::finish`], the blob goes.
+#[derive(Debug)]
+pub(super) struct Pen {
+    blob: u64,
+    file: File,
+    path: PathBuf,
+    hash: Sha1,
+    len: u64,
+    kept: bool,
+}
+
+/// A finished blob.
+#[derive(Debug, Clone)]
+pub(super) struct Written {
+    pub(super) blob: u64,
+    pub(super) len: u64,
+    pub(super) sha1: [u8; 20],
+}
+
+impl Pen {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hash.update(bytes);
+        self.file.write_all(bytes)?;
+        self.len += bytes.len() as u64;
+        Ok(())
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(super) fn finish(mut self) -> Written {
+        self.kept = true;
+        Written { blob: self.blob, len: self.len, sha1: std::mem::take(&mut self.hash).finalize().into() }
+    }
+}
+
+impl Drop for Pen {
+    fn drop(&mut self) {
+        if !self.kept {
+            // Nothing refers to it; what stays is removed at the next start.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Written {
+    pub(super) fn into_content(self) -> Content {
+        let extent = Extent { blob: self.blob, len: self.len, sha512: None };
+        Content { size: self.len, sha1: hex::encode(self.sha1), extents: vec![extent] }
+    }
+}
+
+#[derive(Debug)]
+struct Piece {
+    path: PathBuf,
+    offset: u64,
+    len: u64,
+}
+
+/// Reads a range of a content chunk by chunk.
+#[derive(Debug)]
+pub(super) struct Reader {
+    /// Still to read, the next one last.
+    pieces: Vec<Piece>,
+    open: Option<File>,
+}
+
+impl Reader {
+    pub(super) fn remaining(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.len).sum()
+    }
+
+    /// The next bytes, `None` at the end.
+    pub(super) fn next_chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let Some(piece) = self.pieces.last_mut() else { return Ok(None) };
+        let file = match self.open.take() {
+            Some(file) => file,
+            None => File::open(&piece.path)?,
+        };
+        let wanted = piece.len.min(CHUNK_BYTES as u64) as usize;
+        let mut chunk = vec![0; wanted];
+        file.read_exact_at(&mut chunk, piece.offset)?;
+        piece.offset += wanted as u64;
+        piece.len -= wanted as u64;
+        if piece.len == 0 {
+            self.pieces.pop();
+        } else {
+            self.open = Some(file);
+        }
+        Ok(Some(chunk))
+    }
+}

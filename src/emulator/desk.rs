@@ -1,0 +1,261 @@
+//! What every connection works on: the store under its lock with the journal behind it, the blobs, the log, the clock.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sha1::{Digest, Sha1};
+use tokio::sync::watch;
+
+use super::clock::Clock;
+use super::contents::Contents;
+use super::journal::Journal;
+use super::options::Options;
+use super::refusal::Refusal;
+use super::requests::RequestLog;
+use super::shape::Rate;
+use super::store::{Access, Act, Content, Key, Kind, Store, UserRole, Who};
+
+/// Where the listeners are, as URLs without a slash at the end.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    pub(super) api: String,
+    pub(super) downloads: String,
+}
+
+/// LOCK ORDER: `works` before a session's `hash` before `ledger`. None is held across an await.
+pub(super) struct Desk {
+    pub(super) options: Arc<Options>,
+    pub(super) clock: Clock,
+    pub(super) contents: Contents,
+    pub(super) log: RequestLog,
+    pub(super) places: Places,
+    pub(super) line_in: Option<Arc<Rate>>,
+    pub(super) line_out: Option<Arc<Rate>>,
+    /// The user of the developer token.
+    pub(super) first_user: u64,
+    /// Position of the newest event, for those who wait for one.
+    pub(super) news: watch::Sender<u64>,
+    ledger: Mutex<Ledger>,
+    works: Mutex<HashMap<String, Arc<SessionWork>>>,
+    pub(super) parts_now: InFlight,
+    /// How often the download of a version was put off.
+    put_off: Mutex<HashMap<u64, u32>>,
+}
+
+struct Ledger {
+    store: Store,
+    journal: Option<Journal>,
+}
+
+/// What is going on in an upload session; lost at a restart and made again from its parts.
+#[derive(Debug, Default)]
+pub(super) struct SessionWork {
+    pub(super) hash: Mutex<RunningHash>,
+    pub(super) parts_now: InFlight,
+}
+
+/// The digest of a session's bytes up to a position.
+#[derive(Debug, Default)]
+pub(super) struct RunningHash {
+    hash: Sha1,
+    upto: u64,
+}
+
+/// How many are going on at once, and how many at most.
+#[derive(Debug, Default)]
+pub(super) struct InFlight {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl InFlight {
+    pub(super) fn enter(&self) {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+    }
+
+    pub(super) fn leave(&self) {
+        self.now.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
+    }
+}
+
+impl Desk {
+    /// Opens the account in `dir`; `keep` says whether changes are written to a journal.
+    pub(super) fn open(options: Options, dir: &Path, keep: bool, places: Places) -> io::Result<Desk> {
+        let options = Arc::new(options);
+        let clock = Clock::default();
+        let mut store = Store::new(options.clone());
+        store.now = clock.now();
+        let journal = match keep {
+            true => Some(Journal::open(&dir.join("journal"), &mut store)?),
+            false => None,
+        };
+        let contents = Contents::open(&dir.join("blobs"), |blob| store.uses_blob(blob))?;
+        let first_user = first_user(&mut store);
+        other_users(&mut store);
+        let newest = store.counters.sequence;
+        let desk = Desk {
+            log: RequestLog::open(options.request_log.as_deref())?,
+            line_in: options.line.map(Rate::new),
+            line_out: options.line.map(Rate::new),
+            options,
+            clock,
+            contents,
+            places,
+            first_user,
+            news: watch::Sender::new(newest),
+            ledger: Mutex::new(Ledger { store, journal }),
+            works: Mutex::default(),
+            parts_now: InFlight::default(),
+            put_off: Mutex::default(),
+        };
+        desk.write(|_| Ok(())).map_err(|refusal| io::Error::other(refusal.message))?;
+        Ok(desk)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ledger> {
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.store.now = self.clock.now();
+        ledger
+    }
+
+    /// Looks at the store.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&Store) -> T) -> T {
+        look(&self.lock().store)
+    }
+
+    /// Changes the store; what changed is in the journal when this returns.
+    pub(super) fn write<T>(&self, act: impl FnOnce(&mut Store) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let mut ledger = self.lock();
+        let before = ledger.store.counters.sequence;
+        let done = act(&mut ledger.store);
+        let Ledger { store, journal } = &mut *ledger;
+        match journal {
+            Some(journal) => {
+                if let Some(line) = store.take_changes()? {
+                    journal.append(line)?;
+                }
+            }
+            None => store.drop_changes(),
+        }
+        let freed = store.take_freed();
+        let newest = store.counters.sequence;
+        drop(ledger);
+        freed.into_iter().for_each(|blob| self.contents.remove(blob));
+        if newest != before {
+            self.news.send_replace(newest);
+        }
+        done
+    }
+
+    /// Whether the download of a version is to be answered "not yet" once more.
+    pub(super) fn not_ready(&self, version: u64) -> bool {
+        if self.options.download_202 == 0 {
+            return false;
+        }
+        let mut put_off = self.put_off.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = put_off.entry(version).or_insert(0);
+        *times += 1;
+        *times <= self.options.download_202
+    }
+
+    /// Locks a folder for as long as its operation is to take, if it is to take any time.
+    pub(super) async fn dwell(self: &Arc<Desk>, who: &Who, key: Key) -> Result<(), Refusal> {
+        let takes = self.options.folder_operation;
+        if key.kind != Kind::Folder || key.is_root() || takes.is_zero() {
+            return Ok(());
+        }
+        self.write(|store| {
+            store.allow(who, key, Act::See)?;
+            store.check_idle(key)?;
+            store.set_busy(key.id, true);
+            Ok(())
+        })?;
+        let busy = Busy { desk: self.clone(), folder: key.id };
+        tokio::time::sleep(takes).await;
+        drop(busy);
+        Ok(())
+    }
+
+    /// The work of a session, begun if it is the first call.
+    pub(super) fn work(&self, session: &str) -> Arc<SessionWork> {
+        let mut works = self.works.lock().unwrap_or_else(PoisonError::into_inner);
+        works.entry(session.to_owned()).or_default().clone()
+    }
+
+    pub(super) fn works(&self) -> HashMap<String, Arc<SessionWork>> {
+        self.works.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Digests the parts that follow what is digested. Blocks on the disk; does nothing where another thread is at it,
+    /// unless `wait`. Answers the digest and how many bytes it covers.
+    pub(super) fn catch_up(&self, session: &str, wait: bool) -> io::Result<Option<([u8; 20], u64)>> {
+        let work = self.work(session);
+        let mut running = match wait {
+            true => work.hash.lock().unwrap_or_else(PoisonError::into_inner),
+            false => match work.hash.try_lock() {
+                Ok(running) => running,
+                Err(_) => return Ok(None),
+            },
+        };
+        loop {
+            let upto = running.upto;
+            let next = self.read(|store| store.part_content(session, upto));
+            let Some(content) = next else { break };
+            let mut reader = self.contents.read(&content, 0, content.size);
+            while let Some(chunk) = reader.next_chunk()? {
+                running.hash.update(&chunk);
+            }
+            running.upto += content.size;
+        }
+        Ok(Some((running.hash.clone().finalize().into(), running.upto)))
+    }
+
+    /// The bytes of a content, blocking.
+    pub(super) fn bytes_of(&self, content: &Content) -> io::Result<Vec<u8>> {
+        self.contents.read_all(content)
+    }
+}
+
+/// A folder in the middle of an operation.
+struct Busy {
+    desk: Arc<Desk>,
+    folder: u64,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.desk.lock().store.set_busy(self.folder, false);
+    }
+}
+
+/// The user of the developer token, made with it in an empty account.
+fn first_user(store: &mut Store) -> u64 {
+    let user = match store.users.rows().keys().next() {
+        Some(user) => *user,
+        None => store.add_user("First User", "first.user@example.com", UserRole::Admin),
+    };
+    let token = store.options.token.clone();
+    let access = Access { user, expires_at: None, refresh: None, scopes: None, only: None };
+    if !store.accesses.contains(&token) {
+        store.accesses.insert(token, access);
+    }
+    user
+}
+
+/// The users of the options, each made once by login.
+fn other_users(store: &mut Store) {
+    for wanted in store.options.users.clone() {
+        let there = store.users.rows().iter().find(|(_, user)| user.login == wanted.login).map(|(id, _)| *id);
+        let user = there.unwrap_or_else(|| store.add_user(&wanted.name, &wanted.login, UserRole::Managed));
+        let access = Access { user, expires_at: None, refresh: None, scopes: None, only: None };
+        store.accesses.insert(wanted.token, access);
+    }
+}

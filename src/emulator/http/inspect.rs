@@ -1,0 +1,26 @@
+//! What the emulator shows of itself: items, requests and sessions, to whoever has the developer token.
+
+use hyper::Method;
+use serde_json::json;
+
+use super::super::refusal::Refusal;
+use super::super::report;
+use super::answer::Answer;
+use super::call::Call;
+
+pub(super) async fn route(call: &mut Call, rest: &[&str]) -> Result<Answer, Refusal> {
+    let token = format!("Bearer {}", call.desk.options.token);
+    if !call.local {
+        return Err(Refusal::not_found());
+    }
+    if call.header("authorization") != Some(token.as_str()) {
+        return Err(Refusal::unauthorized(None));
+    }
+    super::only(call, Method::GET)?;
+    match rest {
+        ["items"] => Ok(Answer::ok(&json!(report::items(&call.desk)))),
+        ["requests"] => Ok(Answer::ok(&json!(call.desk.log.all()))),
+        ["sessions"] => Ok(Answer::ok(&json!(report::sessions(&call.desk)))),
+        _ => Err(Refusal::not_found()),
+    }
+}

@@ -1,0 +1,142 @@
+//! Box's calls over HTTP: decodes a request, asks the store, writes Box's answer. One file for each family of calls.
+
+mod answer;
+mod call;
+mod collaborations;
+mod downloads;
+mod events;
+mod folders;
+mod inbox;
+mod inspect;
+mod items;
+mod multipart;
+mod sessions;
+mod tokens;
+mod uploads;
+mod users;
+mod versions;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response};
+
+use super::desk::Desk;
+use super::refusal::Refusal;
+use super::requests::RequestRecord;
+use answer::{Answer, AnswerBody, OpenRecord};
+use call::Call;
+use inbox::Inbox;
+
+/// Which listener a request came in by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    Api,
+    Downloads,
+}
+
+/// Headers that the request log keeps.
+const LOGGED_HEADERS: [&str; 6] = ["range", "content-range", "if-match", "if-none-match", "as-user", "expect"];
+
+/// Answers one request. Never fails: what goes wrong is an answer too.
+pub(super) async fn answer(
+    desk: Arc<Desk>,
+    door: Door,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, std::convert::Infallible> {
+    let arrived = Instant::now();
+    let counted = Arc::new(AtomicU64::new(0));
+    let (parts, body) = request.into_parts();
+    let mut record = record(door, &parts);
+    let mut call = Call {
+        desk: desk.clone(),
+        local: peer.ip().is_loopback(),
+        method: parts.method,
+        query: call::pairs(parts.uri.query().unwrap_or("")),
+        headers: parts.headers,
+        inbox: Inbox::new(body, desk.clone(), counted.clone()),
+    };
+    let path = parts.uri.path().to_owned();
+    let done = match door {
+        Door::Api => route(&mut call, &path).await,
+        Door::Downloads => downloads::route(&mut call, &path).await,
+    };
+    let answer = done.unwrap_or_else(|refusal| Answer::refusal(&refusal, &hex_id(12)));
+    call.inbox.drain().await;
+    let latest = tokio::time::Instant::from_std(arrived) + desk.options.latency;
+    tokio::time::sleep_until(latest).await;
+    record.status = answer.status;
+    record.bytes_in = counted.load(Ordering::Relaxed);
+    Ok(response(answer, OpenRecord { desk, record, arrived }))
+}
+
+fn record(door: Door, parts: &hyper::http::request::Parts) -> RequestRecord {
+    let kept = |name: &&str| {
+        let value = parts.headers.get(*name)?.to_str().ok()?;
+        Some(((*name).to_owned(), value.to_owned()))
+    };
+    RequestRecord {
+        time: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string(),
+        door: match door {
+            Door::Api => "api".to_owned(),
+            Door::Downloads => "download".to_owned(),
+        },
+        method: parts.method.to_string(),
+        path: parts.uri.path_and_query().map(|path| path.as_str().to_owned()).unwrap_or_default(),
+        status: 0,
+        bytes_in: 0,
+        bytes_out: 0,
+        duration_ms: 0,
+        authorized: parts.headers.contains_key("authorization"),
+        headers: LOGGED_HEADERS.iter().filter_map(kept).collect(),
+    }
+}
+
+fn response(answer: Answer, open: OpenRecord) -> Response<AnswerBody> {
+    let status = answer.status;
+    let mut response = Response::new(AnswerBody::new(answer.payload, open));
+    *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = answer.headers;
+    // Differs from the error object's `request_id`, as at Box.
+    if let Ok(value) = hex_id(32).parse() {
+        response.headers_mut().insert("box-request-id", value);
+    }
+    response
+}
+
+/// A random hexadecimal id.
+fn hex_id(len: usize) -> String {
+    std::iter::repeat_with(|| fastrand::digit(16)).take(len).collect()
+}
+
+/// The API listener's paths. Empty segments do not count: Box takes `/files/content/`.
+async fn route(call: &mut Call, path: &str) -> Result<Answer, Refusal> {
+    let decoded: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(|s| call::decode(s, false)).collect();
+    let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
+    match segments.as_slice() {
+        ["2.0", "users", rest @ ..] => users::route(call, rest).await,
+        ["2.0", "folders", rest @ ..] => folders::route(call, rest).await,
+        ["2.0", "files", rest @ ..] => items::route_files(call, rest).await,
+        ["2.0", "web_links", rest @ ..] => items::route_web_links(call, rest).await,
+        ["2.0", "events"] => events::route(call).await,
+        ["2.0", "collaborations", rest @ ..] => collaborations::route(call, rest).await,
+        ["2.0", "shared_items"] => items::shared(call, None),
+        ["2.0", "shared_items", kind] => items::shared(call, Some(kind)),
+        ["api", "2.0", "files", "content"] => uploads::new_file(call).await,
+        ["api", "2.0", "files", id, "content"] => uploads::new_version(call, id).await,
+        ["api", "2.0", "files", "upload_sessions", rest @ ..] => sessions::route(call, rest).await,
+        ["api", "2.0", "files", id, "upload_sessions"] => sessions::open_for_version(call, id).await,
+        ["oauth2", rest @ ..] => tokens::route(call, rest).await,
+        ["_emulator", rest @ ..] => inspect::route(call, rest).await,
+        _ => Err(Refusal::not_found()),
+    }
+}
+
+/// Refuses any method but those that a path has.
+fn only(call: &Call, method: Method) -> Result<(), Refusal> {
+    if call.method == method { Ok(()) } else { Err(Refusal::method_not_allowed()) }
+}

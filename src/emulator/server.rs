@@ -1,0 +1,286 @@
+//! A running emulator: its listeners, threads and directory, and what tests may ask of it.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+use super::actor::{ActError, Actor};
+use super::desk::{Desk, Places};
+use super::http::{self, Door};
+use super::options::Options;
+use super::refusal::Refusal;
+use super::report::{self, ItemReport, SessionReport};
+use super::requests::RequestRecord;
+use super::shape::{Rate, Shaped};
+use super::store::{Key, UserRole};
+
+/// Threads that serve; disk calls are made on them, so there are more than processors on a small machine.
+const WORKERS: usize = 4;
+/// How long a stop waits for what is being written to disk.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+/// Buffers of hyper per connection: large reads are fewer calls.
+const READ_BUFFER_BYTES: usize = 1024 * 1024;
+
+/// Why an emulator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("{address} is not a loopback address; an emulator hands its tokens to anybody who can reach it")]
+    NotLoopback { address: SocketAddr },
+    #[error("cannot use the data directory {}: {source}", path.display())]
+    Data { path: PathBuf, source: io::Error },
+    #[error("cannot start threads: {0}")]
+    Threads(io::Error),
+}
+
+/// A running emulator; stops when dropped.
+pub struct Emulator {
+    desk: Arc<Desk>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    /// Removed with all that is in it after the threads have ended.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Emulator {
+    /// Starts to serve; when this returns, connections are accepted. Works in and out of async code.
+    pub fn start(options: Options) -> Result<Emulator, StartError> {
+        let (api, downloads) = (listen(&options, options.listen)?, listen(&options, options.download_listen)?);
+        let places = Places { api: url_of(&api)?, downloads: url_of(&downloads)? };
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StartError::Data { path, source }
+        };
+        let (dir, temporary) = match &options.data {
+            Some(dir) => (dir.clone(), None),
+            None => {
+                let dir = tempfile::Builder::new().prefix("box-emulator-").tempdir();
+                let dir = dir.map_err(at(&std::env::temp_dir()))?;
+                (dir.path().to_owned(), Some(dir))
+            }
+        };
+        std::fs::create_dir_all(&dir).map_err(at(&dir))?;
+        let keep = options.data.is_some();
+        let desk = Arc::new(Desk::open(options, &dir, keep, places).map_err(at(&dir))?);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name("emulator")
+            .enable_all()
+            .build()
+            .map_err(StartError::Threads)?;
+        let (stop, stopped) = oneshot::channel();
+        let served = desk.clone();
+        let serve = move || {
+            runtime.spawn(accept(served.clone(), Door::Api, api));
+            runtime.spawn(accept(served, Door::Downloads, downloads));
+            // A dropped sender is a stop as well.
+            let _ = runtime.block_on(stopped);
+            runtime.shutdown_timeout(STOP_GRACE);
+        };
+        let thread = std::thread::Builder::new().name("emulator-main".to_owned()).spawn(serve);
+        let thread = Some(thread.map_err(StartError::Threads)?);
+        Ok(Emulator { desk, stop: Some(stop), thread, _temporary: temporary })
+    }
+
+    /// The base of API, uploads and tokens, `http://127.0.0.1:PORT`: the API is below `/2.0`, uploads below `/api/2.0`,
+    /// tokens at `/oauth2/token`.
+    pub fn url(&self) -> String {
+        self.desk.places.api.clone()
+    }
+
+    /// The base of download URLs.
+    pub fn download_url(&self) -> String {
+        self.desk.places.downloads.clone()
+    }
+
+    /// The developer token of the first user.
+    pub fn token(&self) -> String {
+        self.desk.options.token.clone()
+    }
+
+    /// Ends all connections and waits for the threads.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::warn!("emulator: a thread panicked");
+        }
+    }
+
+    /// All items, those in the trash too, folders first.
+    pub fn items(&self) -> Vec<ItemReport> {
+        report::items(&self.desk)
+    }
+
+    /// The item at a path of the first user, exact in case, not in the trash.
+    pub fn find(&self, path: &str) -> Option<ItemReport> {
+        let user = self.desk.first_user;
+        self.desk.read(|store| report::find(store, user, path).map(|key| report::item(store, key)))
+    }
+
+    /// Upload sessions, finished ones too.
+    pub fn sessions(&self) -> Vec<SessionReport> {
+        report::sessions(&self.desk)
+    }
+
+    /// The last requests, oldest first; a download is here when its body has left.
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        self.desk.log.all()
+    }
+
+    pub fn reset_requests(&self) {
+        self.desk.log.clear();
+    }
+
+    /// Parts that came in at the same time, over all sessions, at most, since the start.
+    pub fn most_parts_in_flight(&self) -> usize {
+        self.desk.parts_now.most()
+    }
+
+    /// Body bytes received since the start, of unfinished requests too.
+    pub fn bytes_received(&self) -> u64 {
+        self.desk.log.bytes_received()
+    }
+
+    /// The bytes of a file: of a version, or the current ones.
+    pub fn read(&self, file_id: &str, version_id: Option<&str>) -> Option<Vec<u8>> {
+        let file: u64 = file_id.parse().ok()?;
+        let content = self.desk.read(|store| match version_id {
+            Some(id) => store.versions.get(&id.parse().ok()?).filter(|v| v.file == file).map(|v| v.content.clone()),
+            None => store.current(file).map(|(_, version)| version.content.clone()),
+        })?;
+        self.desk.bytes_of(&content).ok()
+    }
+
+    /// Acts as the first user, as if at another computer.
+    pub fn act(&self) -> Actor {
+        Actor::new(self.desk.clone(), self.desk.first_user)
+    }
+
+    /// Acts as another user of the enterprise.
+    pub fn act_as(&self, user_id: &str) -> Option<Actor> {
+        let user = user_id.parse().ok()?;
+        self.desk.read(|store| store.users.contains(&user)).then(|| Actor::new(self.desk.clone(), user))
+    }
+
+    /// Adds a user to the enterprise; answers their id.
+    pub fn add_user(&self, name: &str, login: &str) -> Result<String, ActError> {
+        let user = self.desk.write(|store| Ok(store.add_user(name, login, UserRole::Managed)))?;
+        Ok(user.to_string())
+    }
+
+    /// The id of the first user.
+    pub fn first_user(&self) -> String {
+        self.desk.first_user.to_string()
+    }
+
+    /// An access and a refresh token for a user, as a finished sign-in gives.
+    pub fn issue_tokens(&self, user_id: &str) -> Result<(String, String), ActError> {
+        let user = user_id.parse().map_err(|_| Refusal::not_found())?;
+        let client = self.desk.options.client_id.clone();
+        let issued = self.desk.write(|store| Ok(store.issue(user, Some(&client))))?;
+        Ok((issued.access, issued.refresh.unwrap_or_default()))
+    }
+
+    /// Makes an access token expire.
+    pub fn expire_token(&self, token: &str) -> Result<(), ActError> {
+        self.desk.write(|store| {
+            store.expire(token);
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// Lets the emulator's clock run ahead: tokens, sessions, download URLs and locks expire by it.
+    pub fn advance_clock(&self, by: Duration) {
+        self.desk.clock.advance(by.as_secs() as i64);
+    }
+
+    /// The `sequence_id` of the newest change.
+    pub fn newest_sequence(&self) -> u64 {
+        self.desk.read(|store| store.counters.sequence)
+    }
+
+    /// Whether an item of this type and id exists, in the trash or not.
+    pub fn has_file(&self, file_id: &str) -> bool {
+        let id = file_id.parse().unwrap_or(0);
+        self.desk.read(|store| store.items.contains(&Key::file(id)))
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn listen(options: &Options, address: SocketAddr) -> Result<TcpListener, StartError> {
+    if !address.ip().is_loopback() && !options.allow_remote {
+        return Err(StartError::NotLoopback { address });
+    }
+    let bind = || {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    bind().map_err(|source| StartError::Listen { address, source })
+}
+
+fn url_of(listener: &TcpListener) -> Result<String, StartError> {
+    let address = listener.local_addr().map_err(StartError::Threads)?;
+    Ok(format!("http://{address}"))
+}
+
+async fn accept(desk: Arc<Desk>, door: Door, listener: TcpListener) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            log::error!("emulator: {error}");
+            return;
+        }
+    };
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => drop(tokio::spawn(serve(desk.clone(), door, stream, peer))),
+            Err(error) => {
+                // Out of file descriptors, most likely; those in use come back.
+                log::warn!("emulator: accept: {error}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+async fn serve(desk: Arc<Desk>, door: Door, stream: TcpStream, peer: SocketAddr) {
+    if let Err(error) = stream.set_nodelay(true) {
+        log::debug!("emulator: {error}");
+    }
+    let rates = |line: &Option<Arc<Rate>>| {
+        let own = desk.options.bandwidth.map(Rate::new);
+        own.into_iter().chain(line.clone()).collect()
+    };
+    let stream = Shaped::new(stream, rates(&desk.line_in), rates(&desk.line_out));
+    let service = service_fn(|request| http::answer(desk.clone(), door, peer, request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .max_buf_size(READ_BUFFER_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = connection.await {
+        log::debug!("emulator: connection from {peer}: {error}");
+    }
+}

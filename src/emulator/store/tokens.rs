@@ -1,0 +1,86 @@
+//! Access and refresh tokens: issuing, rotation, expiry, revocation.
+
+use super::super::refusal::Refusal;
+use super::Store;
+use super::access::Who;
+use super::model::*;
+
+/// Refresh tokens live 60 days, or one use.
+const REFRESH_SECS: i64 = 60 * 86_400;
+
+/// A pair as the token endpoint answers it.
+#[derive(Debug, Clone)]
+pub(in crate::emulator) struct Issued {
+    pub(in crate::emulator) access: String,
+    pub(in crate::emulator) refresh: Option<String>,
+}
+
+impl Store {
+    /// An access token, with a refresh token where a client is given.
+    pub(in crate::emulator) fn issue(&mut self, user: u64, client_id: Option<&str>) -> Issued {
+        let refresh = client_id.map(|client| {
+            let token = random_token();
+            let row = Refresh { user, expires_at: self.now + REFRESH_SECS, client_id: client.to_owned() };
+            self.refreshes.insert(token.clone(), row);
+            token
+        });
+        let expires_at = Some(self.now + self.options.access_token_secs);
+        let row = Access { user, expires_at, refresh: refresh.clone(), scopes: None, only: None };
+        let access = random_token();
+        self.accesses.insert(access.clone(), row);
+        Issued { access, refresh }
+    }
+
+    /// Trades a refresh token for a pair; the old one is dead at once.
+    pub(in crate::emulator) fn refresh(&mut self, token: &str, client_id: &str) -> Result<Issued, Refusal> {
+        let token = token.to_owned();
+        let living = self.refreshes.get(&token).filter(|row| row.expires_at > self.now && row.client_id == client_id);
+        let Some(user) = living.map(|row| row.user) else {
+            return Err(Refusal::oauth(400, "invalid_grant", "Invalid refresh token"));
+        };
+        self.refreshes.remove(&token);
+        Ok(self.issue(user, Some(client_id)))
+    }
+
+    /// Whom an access token stands for.
+    pub(in crate::emulator) fn who_has(&self, token: &str) -> Result<Who, Refusal> {
+        let Some(access) = self.accesses.get(&token.to_owned()) else {
+            return Err(Refusal::unauthorized(Some(("invalid_token", "The access token provided is invalid."))));
+        };
+        if access.expires_at.is_some_and(|at| at <= self.now) {
+            let text = "expired_token: The access token provided has expired.";
+            return Err(Refusal::unauthorized(Some(("invalid_token", text))));
+        }
+        Ok(Who { user: access.user, scopes: access.scopes.clone(), only: access.only, link: None })
+    }
+
+    /// Kills a token of either kind and the other of its pair.
+    pub(in crate::emulator) fn revoke(&mut self, token: &str) {
+        let token = token.to_owned();
+        let refresh = self.accesses.remove(&token).and_then(|access| access.refresh).unwrap_or(token);
+        self.refreshes.remove(&refresh);
+        let pair: Vec<String> = self
+            .accesses
+            .rows()
+            .iter()
+            .filter(|(_, access)| access.refresh.as_ref() == Some(&refresh))
+            .map(|(token, _)| token.clone())
+            .collect();
+        for token in pair {
+            self.accesses.remove(&token);
+        }
+    }
+
+    /// Makes an access token expire as of now.
+    pub(in crate::emulator) fn expire(&mut self, token: &str) {
+        let now = self.now;
+        if let Some(access) = self.accesses.get_mut(&token.to_owned()) {
+            access.expires_at = Some(now);
+        }
+    }
+}
+
+/// 32 characters that nobody guesses, as Box's tokens have.
+pub(in crate::emulator) fn random_token() -> String {
+    std::iter::repeat_with(fastrand::alphanumeric).take(32).collect()
+}

@@ -1,0 +1,93 @@
+//! What the engine shows of itself while it works: uploads under way, and whether Box can be reached.
+
+use crate::base::{Ino, Timestamp};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Shared between the engine, its executors and whoever asks for the status.
+#[derive(Debug, Default)]
+pub struct Board {
+    inner: Mutex<Shown>,
+}
+
+#[derive(Debug, Default)]
+struct Shown {
+    uploads: HashMap<Ino, Meter>,
+    reach: Reach,
+}
+
+#[derive(Debug, Clone)]
+struct Meter {
+    sent: Arc<AtomicU64>,
+    size: u64,
+}
+
+/// One upload under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uploading {
+    pub ino: Ino,
+    pub sent: u64,
+    pub size: u64,
+}
+
+/// Whether Box can be used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Why not, if not.
+    pub trouble: Option<String>,
+    pub sign_in_needed: bool,
+    pub last_answer: Option<Timestamp>,
+}
+
+/// Takes the upload off the board when it ends, however it ends.
+#[derive(Debug)]
+pub struct OnBoard {
+    board: Arc<Board>,
+    ino: Ino,
+    pub sent: Arc<AtomicU64>,
+}
+
+impl Drop for OnBoard {
+    fn drop(&mut self) {
+        self.board.lock().uploads.remove(&self.ino);
+    }
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Shown> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an upload on the board; its meter is [`OnBoard::sent`].
+    pub fn uploading(self: &Arc<Board>, ino: Ino, size: u64) -> OnBoard {
+        let sent = Arc::new(AtomicU64::new(0));
+        self.lock().uploads.insert(ino, Meter { sent: sent.clone(), size });
+        OnBoard { board: self.clone(), ino, sent }
+    }
+
+    /// Uploads under way, in the order of their inode numbers.
+    pub fn uploads(&self) -> Vec<Uploading> {
+        let mut uploads: Vec<_> = self
+            .lock()
+            .uploads
+            .iter()
+            .map(|(&ino, m)| Uploading { ino, sent: m.sent.load(Ordering::Relaxed).min(m.size), size: m.size })
+            .collect();
+        uploads.sort_by_key(|u| u.ino);
+        uploads
+    }
+
+    pub fn reach(&self) -> Reach {
+        self.lock().reach.clone()
+    }
+
+    pub(super) fn set_reach(&self, trouble: Option<String>, sign_in_needed: bool, now: Timestamp) {
+        let mut shown = self.lock();
+        if trouble.is_none() {
+            shown.reach.last_answer = Some(now);
+        }
+        shown.reach.trouble = trouble;
+        shown.reach.sign_in_needed = sign_in_needed;
+    }
+}

@@ -1,0 +1,99 @@
+//! What goes into the core and what comes out of it.
+
+use super::call::Call;
+use crate::base::Sha1Digest;
+use crate::base::{AttemptId, BoxId, ContentId, Ino};
+use crate::box_api::{ApiError, Item};
+use crate::content::Stamp;
+use crate::tree::{Ask, FetchAsk, Invalidation};
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// Time passed: look at what is due.
+    Tick,
+    Asked(Ask),
+    /// A call that [`Effect::Call`] sent is over.
+    Answered {
+        attempt: AttemptId,
+        ino: Ino,
+        call: Box<Call>,
+        result: Result<Answer, ApiError>,
+    },
+    /// Box was asked for one item.
+    Looked {
+        id: BoxId,
+        result: Result<Item, ApiError>,
+    },
+    /// A page of a listing.
+    Page {
+        folder: Ino,
+        listing: i64,
+        items: Vec<Item>,
+    },
+    /// A listing is over.
+    Listed {
+        folder: Ino,
+        listing: i64,
+        result: Result<(), ApiError>,
+    },
+    /// A seal was tried.
+    Sealed {
+        ino: Ino,
+        content: ContentId,
+        result: SealResult,
+    },
+    /// Bytes of a fetch arrived (`ok`), or did not.
+    Fetched {
+        ok: bool,
+    },
+}
+
+/// What Box said to a mutating call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    Item(Box<Item>),
+    Deleted,
+    /// The data file was not any more what had been sealed; nothing was committed.
+    BytesChanged,
+}
+
+/// What became of a seal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SealResult {
+    Sealed {
+        stamp: Stamp,
+        sha1: Sha1Digest,
+    },
+    /// Somebody can still change the bytes.
+    Busy,
+    /// The data file cannot be read.
+    Unreadable(String),
+}
+
+/// Something to be done. Executors do it and nothing else.
+#[derive(Debug)]
+pub enum Effect {
+    Call {
+        attempt: AttemptId,
+        ino: Ino,
+        call: Call,
+    },
+    Seal {
+        ino: Ino,
+        content: ContentId,
+    },
+    List {
+        folder: Ino,
+        id: String,
+        listing: i64,
+    },
+    Look(BoxId),
+    Fetch(FetchAsk),
+    /// Tell the kernel.
+    Tell(Invalidation),
+    /// Remove a data file nobody needs.
+    Drop(ContentId),
+    /// Box has the bytes: the data file may move to the cache.
+    ToCache(ContentId),
+}

@@ -1,0 +1,184 @@
+//! The engine at work: one thread that feeds the core, tasks that perform its effects.
+
+use super::board::{Board, Reach, Uploading};
+use super::core::Core;
+use super::effect::{Effect, Event};
+use super::executor::{Executor, MAX_PARTS};
+use super::planner::OpenState;
+use crate::base::{ContentId, Timestamp};
+use crate::box_api::BoxClient;
+use crate::content::Content;
+use crate::tree::{Ask, Invalidation, Tree, TreeError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+/// Outcomes that wait for the core: executors wait when it is full, so that a listing of a million items stays on the wire.
+const MAX_EVENTS: usize = 256;
+
+/// The longest sleep of the loop: a clock that was set back does no harm beyond it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// How long the engine rests after its core failed, before it starts again from the database.
+const RESTART_AFTER: Duration = Duration::from_secs(1);
+
+/// What the engine is made of.
+pub struct Parts {
+    pub tree: Arc<Tree>,
+    pub content: Arc<Content>,
+    pub client: BoxClient,
+    /// The signed-in user's id.
+    pub me: String,
+    pub asks: mpsc::Receiver<Ask>,
+    pub tell: mpsc::Sender<Invalidation>,
+}
+
+/// A running engine.
+pub struct Engine {
+    board: Arc<Board>,
+    client: BoxClient,
+    stop: watch::Sender<bool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Starts the engine's thread; executors run on `runtime`.
+    ///
+    /// # Errors
+    /// What the database reports, or the thread that cannot be made.
+    pub fn start(parts: Parts, runtime: &Handle) -> Result<Engine, TreeError> {
+        let now = Timestamp::now();
+        parts.tree.attempts_after_start(now)?;
+        parts.tree.hurry(now)?;
+        let board = Arc::new(Board::default());
+        let (stop, stopped) = watch::channel(false);
+        let client = parts.client.clone();
+        let (shown, runtime) = (board.clone(), runtime.clone());
+        let thread = std::thread::Builder::new()
+            .name("sync".to_owned())
+            .spawn(move || supervise(parts, shown, runtime, stopped))
+            .map_err(|e| TreeError::Damaged(format!("no thread for the engine: {e}")))?;
+        Ok(Engine { board, client, stop, thread: Some(thread) })
+    }
+
+    pub fn uploads(&self) -> Vec<Uploading> {
+        self.board.uploads()
+    }
+
+    pub fn reach(&self) -> Reach {
+        self.board.reach()
+    }
+
+    /// Calls made so far, by kind.
+    pub fn calls(&self) -> BTreeMap<&'static str, u64> {
+        self.client.calls()
+    }
+
+    pub fn throttled_until(&self) -> Option<Timestamp> {
+        self.client.throttled_until()
+    }
+
+    /// Stops at once: calls on their way are cut off, and found out about after the next start.
+    pub fn stop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the engine's thread panicked");
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Keeps the loop running: a core that failed starts again from the database, which holds all that matters.
+fn supervise(mut parts: Parts, board: Arc<Board>, runtime: Handle, mut stopped: watch::Receiver<bool>) {
+    loop {
+        let run = std::panic::AssertUnwindSafe(|| runtime.block_on(run(&mut parts, &board, &runtime, &mut stopped)));
+        match std::panic::catch_unwind(run) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => log::error!("the engine stopped and starts again: {error}"),
+            Err(_) => log::error!("the engine panicked and starts again from the database"),
+        }
+        if *stopped.borrow() {
+            return;
+        }
+        std::thread::sleep(RESTART_AFTER);
+        if let Err(error) = parts.tree.attempts_after_start(Timestamp::now()) {
+            log::error!("the database does not answer: {error}");
+        }
+    }
+}
+
+async fn run(
+    parts: &mut Parts,
+    board: &Arc<Board>,
+    runtime: &Handle,
+    stopped: &mut watch::Receiver<bool>,
+) -> Result<(), TreeError> {
+    let (events, mut outcomes) = mpsc::channel(MAX_EVENTS);
+    let executor = Executor {
+        client: parts.client.clone(),
+        tree: parts.tree.clone(),
+        content: parts.content.clone(),
+        board: board.clone(),
+        parts: Arc::new(Semaphore::new(MAX_PARTS)),
+        events,
+        tell: parts.tell.clone(),
+    };
+    let jitter = Box::new(fastrand::f64);
+    let mut core = Core::new(parts.tree.clone(), parts.me.clone(), open_probe(parts.content.clone()), jitter);
+    let mut tasks = JoinSet::new();
+    let mut event = Some(Event::Tick);
+    while !*stopped.borrow() {
+        if let Some(event) = event.take() {
+            let now = Timestamp::now();
+            for effect in core.apply(event, now)? {
+                start(&mut tasks, &executor, effect, runtime);
+            }
+            let outage = core.outage();
+            board.set_reach(outage.and_then(|o| o.reason.clone()), outage.is_some_and(|o| o.sign_in_needed), now);
+        }
+        let sleep = match core.next_tick()? {
+            Some(at) => at.since(Timestamp::now()).min(LONGEST_SLEEP),
+            None => LONGEST_SLEEP,
+        };
+        event = tokio::select! {
+            biased;
+            _ = stopped.changed() => None,
+            outcome = outcomes.recv() => outcome,
+            ask = parts.asks.recv() => match ask {
+                Some(ask) => Some(Event::Asked(ask)),
+                // The file system is gone; what is on its way is still awaited.
+                None => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    Some(Event::Tick)
+                }
+            },
+            Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
+            () = tokio::time::sleep(sleep) => Some(Event::Tick),
+        };
+    }
+    tasks.shutdown().await;
+    Ok(())
+}
+
+fn start(tasks: &mut JoinSet<()>, executor: &Executor, effect: Effect, runtime: &Handle) {
+    tasks.spawn_on(executor.clone().perform(effect), runtime);
+}
+
+/// Asks the content room whether a program has the bytes open.
+fn open_probe(content: Arc<Content>) -> Box<dyn Fn(Option<ContentId>) -> OpenState + Send> {
+    Box::new(move |id| match id.and_then(|id| content.get(id)) {
+        Some(file) => OpenState { handles: true, writers: file.writers() > 0 },
+        None => OpenState::default(),
+    })
+}

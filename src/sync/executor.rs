@@ -1,0 +1,172 @@
+//! The hands of the engine: each effect is performed here, and its outcome goes back as an event. Only the executor files name
+//! [`BoxClient`]; they make no call that the planner did not return.
+
+use super::board::Board;
+use super::call::Call;
+use super::effect::{Answer, Effect, Event};
+use super::executor_bytes as bytes;
+use super::executor_upload as upload;
+use crate::base::{BoxId, Ino, Timestamp};
+use crate::box_api::{ApiError, BoxClient, ItemChange, Meaning};
+use crate::content::Content;
+use crate::tree::{Invalidation, Tree};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc};
+
+/// What every executor works with.
+#[derive(Clone)]
+pub struct Executor {
+    pub client: BoxClient,
+    pub tree: Arc<Tree>,
+    pub content: Arc<Content>,
+    pub board: Arc<Board>,
+    /// Parts on their way, over all files.
+    pub parts: Arc<Semaphore>,
+    pub events: mpsc::Sender<Event>,
+    /// The kernel's notifier listens here.
+    pub tell: mpsc::Sender<Invalidation>,
+}
+
+/// Parts on their way at once, over all files: each is at most 64 MiB on the wire and 256 KiB in memory.
+pub const MAX_PARTS: usize = 12;
+
+impl Executor {
+    /// Performs one effect and reports. A panic counts as a call whose outcome is unknown.
+    pub async fn perform(self, effect: Effect) {
+        let fallback = Fallback::of(&effect);
+        let work = AssertUnwindSafe(self.clone().work(effect)).catch_unwind();
+        if work.await.is_err() {
+            log::error!("an executor panicked; its call counts as lost");
+            if let Some(event) = fallback.event() {
+                self.report(event).await;
+            }
+        }
+    }
+
+    async fn work(self, effect: Effect) {
+        match effect {
+            Effect::Call { attempt, ino, call } => {
+                let result = self.call(&call).await;
+                self.report(Event::Answered { attempt, ino, call: Box::new(call), result }).await;
+            }
+            Effect::Seal { ino, content } => {
+                let result = bytes::seal(&self, content).await;
+                self.report(Event::Sealed { ino, content, result }).await;
+            }
+            Effect::List { folder, id, listing } => self.list(folder, &id, listing).await,
+            Effect::Look(id) => self.look(id).await,
+            Effect::Fetch(ask) => {
+                let ok = bytes::fetch(&self, ask).await;
+                self.report(Event::Fetched { ok }).await;
+            }
+            Effect::Tell(invalidation) => {
+                let _nobody_mounted = self.tell.send(invalidation).await;
+            }
+            Effect::Drop(content) => bytes::drop_data(&self, content).await,
+            Effect::ToCache(content) => bytes::to_cache(&self, content).await,
+        }
+    }
+
+    async fn report(&self, event: Event) {
+        // The engine is gone only while the daemon stops.
+        let _stopping = self.events.send(event).await;
+    }
+
+    async fn call(&self, call: &Call) -> Result<Answer, ApiError> {
+        match call {
+            Call::CreateFolder { parent, name } => {
+                self.client.create_folder(parent, name).await.map(|item| Answer::Item(Box::new(item)))
+            }
+            Call::Upload(job) => upload::upload(self, job).await,
+            Call::Update { item, name, parent, modified, if_match } => {
+                let change = ItemChange {
+                    name: name.clone(),
+                    parent: parent.clone(),
+                    content_modified_at: modified.map(Timestamp::as_box_holds),
+                };
+                let item = self.client.update(item, &change, if_match.as_deref()).await?;
+                Ok(Answer::Item(Box::new(item)))
+            }
+            Call::Delete { item, recursive, if_match } => {
+                self.client.delete(item, *recursive, if_match.as_deref()).await.map(|()| Answer::Deleted)
+            }
+        }
+    }
+
+    async fn list(&self, folder: Ino, id: &str, listing: i64) {
+        let mut marker: Option<String> = None;
+        let result = loop {
+            match self.client.list_page(id, marker.as_deref()).await {
+                Ok(page) => {
+                    self.report(Event::Page { folder, listing, items: page.entries }).await;
+                    match page.next {
+                        Some(next) => marker = Some(next),
+                        None => break Ok(()),
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+        };
+        self.report(Event::Listed { folder, listing, result }).await;
+    }
+
+    async fn look(&self, id: BoxId) {
+        let result = self.client.item(&id).await;
+        self.report(Event::Looked { id, result }).await;
+    }
+}
+
+/// What is reported for an effect whose executor panicked.
+enum Fallback {
+    Nothing,
+    Call { attempt: crate::base::AttemptId, ino: Ino, call: Box<Call> },
+    List { folder: Ino, listing: i64 },
+    Look(BoxId),
+    Seal { ino: Ino, content: crate::base::ContentId },
+}
+
+impl Fallback {
+    fn of(effect: &Effect) -> Fallback {
+        match effect {
+            Effect::Call { attempt, ino, call } => {
+                Fallback::Call { attempt: *attempt, ino: *ino, call: Box::new(call.clone()) }
+            }
+            Effect::List { folder, listing, .. } => Fallback::List { folder: *folder, listing: *listing },
+            Effect::Look(id) => Fallback::Look(id.clone()),
+            Effect::Seal { ino, content } => Fallback::Seal { ino: *ino, content: *content },
+            Effect::Fetch(_) | Effect::Tell(_) | Effect::Drop(_) | Effect::ToCache(_) => Fallback::Nothing,
+        }
+    }
+
+    fn event(self) -> Option<Event> {
+        Some(match self {
+            Fallback::Nothing => return None,
+            Fallback::Call { attempt, ino, call } => Event::Answered { attempt, ino, call, result: Err(lost()) },
+            Fallback::List { folder, listing } => Event::Listed { folder, listing, result: Err(lost()) },
+            Fallback::Look(id) => Event::Looked { id, result: Err(lost()) },
+            Fallback::Seal { ino, content } => {
+                let result = super::effect::SealResult::Busy;
+                Event::Sealed { ino, content, result }
+            }
+        })
+    }
+}
+
+fn lost() -> ApiError {
+    local_error("boxfs", Meaning::OutcomeUnknown, "the call was interrupted by an internal error")
+}
+
+/// An error that arose on this machine.
+pub fn local_error(call: &'static str, meaning: Meaning, message: &str) -> ApiError {
+    ApiError {
+        meaning,
+        status: None,
+        code: None,
+        message: message.to_owned(),
+        request_id: None,
+        call,
+        retry_after: None,
+    }
+}

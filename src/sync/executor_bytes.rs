@@ -1,0 +1,160 @@
+//! Data files: sealing, fetching cold ranges, moving to the cache, removing.
+
+use super::effect::SealResult;
+use super::executor::Executor;
+use crate::base::ContentId;
+use crate::box_api::{ApiError, Meaning};
+use crate::content::{ContentError, DataFile, FetchError, Place, Ranges, Saved, Sealing};
+use crate::tree::{AskError, ContentRow, ContentState, FetchAsk};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Waits between probes of a file whose last writer is only just leaving (the kernel sends RELEASE before its last `fput`).
+const PROBE_WAITS: [Duration; 4] =
+    [Duration::from_millis(1), Duration::from_millis(5), Duration::from_millis(20), Duration::from_millis(50)];
+
+/// The data file of a content, as the database knows it.
+pub async fn data_file(executor: &Executor, id: ContentId) -> Result<(Arc<DataFile>, ContentRow), String> {
+    let (tree, content) = (executor.tree.clone(), executor.content.clone());
+    blocking(move || {
+        let row = tree.content(id).map_err(|e| e.to_string())?.ok_or("the content is gone")?;
+        let file = content.load(id, saved(&row)).map_err(|e| e.to_string())?;
+        Ok((file, row))
+    })
+    .await
+}
+
+fn saved(row: &ContentRow) -> Saved {
+    let place = match row.place {
+        crate::tree::Place::Spool => Place::Spool,
+        crate::tree::Place::Cache => Place::Cache,
+    };
+    // Ranges that cannot be read count as nothing present: they are fetched again.
+    let ranges = row.ranges.as_ref().map(|bytes| Ranges::from_bytes(bytes).unwrap_or_default());
+    Saved { place, ranges }
+}
+
+/// Runs `work` where it may block.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(format!("an internal error: {e}")))
+}
+
+/// Finds out whether the bytes can still change, and what they are.
+pub async fn seal(executor: &Executor, id: ContentId) -> SealResult {
+    let file = match data_file(executor, id).await {
+        Ok((file, _)) => file,
+        Err(reason) => return SealResult::Unreadable(reason),
+    };
+    for wait in PROBE_WAITS {
+        let probed = file.clone();
+        let sealing = blocking(move || probed.seal(None).map_err(|e| e.to_string())).await;
+        match sealing {
+            Ok(Sealing::Sealed { stamp, sha1, .. }) => return SealResult::Sealed { stamp, sha1 },
+            Ok(Sealing::Busy | Sealing::Unchanged(_)) => tokio::time::sleep(wait).await,
+            Ok(Sealing::Incomplete) => return SealResult::Busy,
+            Err(reason) => return SealResult::Unreadable(reason),
+        }
+    }
+    SealResult::Busy
+}
+
+/// Fetches a range into the data file and ends the claim on it. Returns whether Box answered.
+pub async fn fetch(executor: &Executor, ask: FetchAsk) -> bool {
+    let Some(file) = executor.content.get(ask.content) else {
+        return true;
+    };
+    let outcome = receive(executor, &ask, &file).await;
+    let outcome = match outcome {
+        Ok(()) => check_whole(executor, &ask, &file).await,
+        Err(error) => Err(error),
+    };
+    file.release_claim(ask.range.clone(), outcome.clone());
+    let ok = !matches!(outcome, Err(FetchError::Unreachable));
+    if let Err(error) = &outcome {
+        log::warn!("cannot fetch bytes {}..{} of file {}: {error}", ask.range.start, ask.range.end, ask.file_id);
+    }
+    if let Some(reply) = ask.reply {
+        let _nobody_waits = reply.send(outcome.map_err(|e| ask_error(&e)));
+    }
+    ok
+}
+
+async fn receive(executor: &Executor, ask: &FetchAsk, file: &DataFile) -> Result<(), FetchError> {
+    let mut download = executor
+        .client
+        .download(&ask.file_id, ask.version.as_deref(), Some(ask.range.clone()))
+        .await
+        .map_err(|e| fetch_error(&e))?;
+    let mut offset = ask.range.start;
+    while let Some(chunk) = download.chunk().await.map_err(|e| fetch_error(&e))? {
+        file.fill(offset, &chunk).map_err(|e| match e {
+            ContentError::OutOfSpace => FetchError::OutOfSpace,
+            other => FetchError::Other(other.to_string()),
+        })?;
+        offset += chunk.len() as u64;
+    }
+    if offset == ask.range.end { Ok(()) } else { Err(FetchError::Other("the content ended early".to_owned())) }
+}
+
+/// A clean content that has become whole is compared with Box's SHA-1.
+async fn check_whole(executor: &Executor, ask: &FetchAsk, file: &Arc<DataFile>) -> Result<(), FetchError> {
+    if !file.is_whole() {
+        return Ok(());
+    }
+    let row = executor.tree.content(ask.content).ok().flatten();
+    let expected = row.filter(|r| r.state == ContentState::Clean).and_then(|r| r.origin).and_then(|o| o.sha1);
+    let Some(expected) = expected else { return Ok(()) };
+    let hashed = file.clone();
+    let actual = blocking(move || hashed.hash().map_err(|e| e.to_string())).await.map_err(FetchError::Other)?;
+    if actual == expected { Ok(()) } else { Err(FetchError::Corrupt) }
+}
+
+fn fetch_error(error: &ApiError) -> FetchError {
+    match error.meaning {
+        Meaning::NotFound | Meaning::Trashed | Meaning::RangeNotSatisfiable => FetchError::VersionGone,
+        Meaning::NoAccess | Meaning::Locked | Meaning::ForbiddenByPolicy | Meaning::InsufficientScope => {
+            FetchError::Denied
+        }
+        Meaning::NotSent | Meaning::OutcomeUnknown | Meaning::SignInNeeded | Meaning::Throttled { .. } => {
+            FetchError::Unreachable
+        }
+        _ => FetchError::Other(error.to_string()),
+    }
+}
+
+fn ask_error(error: &FetchError) -> AskError {
+    match error {
+        FetchError::Unreachable => AskError::Unreachable(error.to_string()),
+        FetchError::VersionGone => AskError::Gone,
+        FetchError::OutOfSpace => AskError::DiskFull,
+        FetchError::Corrupt => AskError::WrongBytes(error.to_string()),
+        FetchError::Denied | FetchError::Abandoned | FetchError::Other(_) => AskError::Refused(error.to_string()),
+    }
+}
+
+/// Box has the bytes: the data file moves to the cache, unless a program began to write into it meanwhile.
+pub async fn to_cache(executor: &Executor, id: ContentId) {
+    let (tree, content) = (executor.tree.clone(), executor.content.clone());
+    let moved = blocking(move || {
+        let Some(row) = tree.content(id).map_err(|e| e.to_string())? else { return Ok(()) };
+        let file = content.load(id, saved(&row)).map_err(|e| e.to_string())?;
+        let moved = tree.move_to_cache(id, || {
+            let stamp = content.to_cache(&file).ok()?;
+            Some(crate::tree::StoredStamp { size: stamp.size, mtime_ns: stamp.mtime_ns, ctime_ns: stamp.ctime_ns })
+        });
+        moved.map_err(|e| e.to_string())
+    });
+    if let Err(reason) = moved.await {
+        log::warn!("content {id} stays in the spool: {reason}");
+    }
+}
+
+/// Removes a data file that nobody needs.
+pub async fn drop_data(executor: &Executor, id: ContentId) {
+    let content = executor.content.clone();
+    if let Err(reason) = blocking(move || content.remove(id).map_err(|e| e.to_string())).await {
+        log::warn!("data file {id} cannot be removed: {reason}");
+    }
+}

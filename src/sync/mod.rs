@@ -1,0 +1,20 @@
+//! The engine: brings Box and the tree together. A planner that is a pure function, a synchronous core that remembers what is
+//! on its way, executors that perform its effects (DESIGN.md sections 2, 3 and 6).
+
+mod backoff;
+mod board;
+mod call;
+mod core;
+mod effect;
+mod engine;
+mod executor;
+mod executor_bytes;
+mod executor_chunks;
+mod executor_upload;
+mod parts;
+mod planner;
+mod translate;
+
+pub use board::{Reach, Uploading};
+pub use engine::{Engine, Parts};
+pub use planner::{Wait, hold_reason};

@@ -1,0 +1,326 @@
+//! The planner: a pure function from a dirty node, and what it depends on, to the single next step that brings Box nearer,
+//! or a reason to wait (DESIGN.md section 6; the table's rows are the functions below, in its order).
+
+use super::call::{Call, Target, Upload};
+use crate::base::{BoxId, ContentId, Ino};
+use crate::tree::{
+    Attempt, AttemptKind, AttemptState, ContentState, Hold, Inside, Node, NodeKind, Picture, Presence, SlotHolder,
+};
+
+/// Whether programs have the node's bytes open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OpenState {
+    pub handles: bool,
+    pub writers: bool,
+}
+
+/// What the engine itself remembers about a deleted folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FolderMemory {
+    /// It was listed a moment ago, so that what Box told of its inside is fresh.
+    pub listed: bool,
+    /// Its items are deleted one by one.
+    pub one_by_one: bool,
+    /// The same of the parent folder.
+    pub parent_one_by_one: bool,
+}
+
+/// The next step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Plan {
+    /// Nothing to do.
+    Clean,
+    /// Remove the row and the bytes: Box does not have it and nobody has it open.
+    Forget,
+    /// Find out whether the bytes can still change, and their digest.
+    Seal(ContentId),
+    Call(Call),
+    /// Send again what an attempt of unknown outcome asked for.
+    Repeat(Box<Attempt>, Call),
+    /// Ask Box what became of the item.
+    Look(BoxId),
+    /// List the folder (by its inode) before more can be said.
+    List(Ino),
+    /// Delete the items of this folder one by one.
+    OneByOne,
+    /// Somebody put something into a deleted folder.
+    Undelete,
+    /// The bytes become a conflict copy.
+    Split,
+    Wait(Wait),
+}
+
+/// Why nothing can be done for a node at present. `status` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wait {
+    ParentNotInBox,
+    /// The deletion of the folder takes this item along.
+    ParentWillGo,
+    OpenForWriting,
+    /// Deleted, but a program still has it open.
+    StillOpen,
+    MissingRanges,
+    NameHeld {
+        by: String,
+    },
+    InFlight,
+    ChildrenFirst,
+    Held(Hold),
+    LocalOnly,
+}
+
+impl Wait {
+    /// One line for people.
+    pub fn reason(&self) -> String {
+        match self {
+            Wait::ParentNotInBox => "its folder is not in Box yet".to_owned(),
+            Wait::ParentWillGo => "goes with its folder".to_owned(),
+            Wait::OpenForWriting => "open for writing".to_owned(),
+            Wait::StillOpen => "deleted, but still open".to_owned(),
+            Wait::MissingRanges => "the rest of the file is being fetched".to_owned(),
+            Wait::NameHeld { by } => format!("the name is still held in Box by {by}"),
+            Wait::InFlight => "a call is on its way".to_owned(),
+            Wait::ChildrenFirst => "what is inside goes first".to_owned(),
+            Wait::LocalOnly => "kept on this machine only".to_owned(),
+            Wait::Held(hold) => hold_reason(hold),
+        }
+    }
+}
+
+/// What a hold means to a person.
+pub fn hold_reason(hold: &Hold) -> String {
+    match hold {
+        Hold::Retrying { reason } => format!("will be tried again: {reason}"),
+        Hold::Failed { reason, .. } => format!("failed: {reason}"),
+        Hold::Interrupted => "interrupted while it was written; write it again, or run `boxfs retry`".to_owned(),
+        Hold::Suspect { reason } => format!("suspect: {reason}"),
+        Hold::NeedsUser { reason } => format!("needs you: {reason}"),
+        Hold::LocalOnly => "kept on this machine only".to_owned(),
+    }
+}
+
+/// The next step for the node in `picture`.
+pub fn plan(picture: &Picture, open: OpenState, memory: FolderMemory) -> Plan {
+    let node = &picture.node;
+    if let Some(step) = attempts(picture) {
+        return step;
+    }
+    if !node.is_dirty(picture.parent.id.as_deref()) {
+        return Plan::Clean;
+    }
+    match &node.hold {
+        Some(Hold::LocalOnly) => return Plan::Wait(Wait::LocalOnly),
+        Some(hold) if hold.is_terminal() => return Plan::Wait(Wait::Held(hold.clone())),
+        _ => {}
+    }
+    if node.presence == Presence::Deleted {
+        return deleted(picture, open, memory);
+    }
+    let Some(parent) = picture.parent.id.as_deref() else { return Plan::Wait(Wait::ParentNotInBox) };
+    match node.kind {
+        NodeKind::Folder => folder(picture, parent),
+        NodeKind::File => file(picture, parent, open),
+        NodeKind::Symlink | NodeKind::WebLink => Plan::Wait(Wait::LocalOnly),
+    }
+}
+
+/// One call in flight per node, id and name slot; an unknown outcome is settled before anything else is sent.
+fn attempts(picture: &Picture) -> Option<Plan> {
+    let unknown = picture.attempts.iter().find(|a| a.state == AttemptState::Unknown);
+    match unknown {
+        None if picture.attempts.is_empty() => None,
+        None => Some(Plan::Wait(Wait::InFlight)),
+        Some(attempt) if attempt.call.ino != picture.node.ino => Some(Plan::Wait(Wait::InFlight)),
+        Some(attempt) => Some(find_out(picture, attempt)),
+    }
+}
+
+/// How the outcome of a lost call is found: an item with an id is looked at; something new is sent again, since the name it
+/// filled tells (a taken name with the attempt's SHA-1 is ours).
+fn find_out(picture: &Picture, attempt: &Attempt) -> Plan {
+    if let Some(target) = &attempt.call.target {
+        return Plan::Look(target.clone());
+    }
+    let (Some(parent), Some(name)) = (attempt.call.parent.clone(), attempt.call.name.clone()) else {
+        return Plan::Wait(Wait::InFlight);
+    };
+    let again = match attempt.call.kind {
+        AttemptKind::CreateFolder => Some(Call::CreateFolder { parent, name }),
+        _ => upload(picture, Target::New { parent, name }).map(Call::Upload),
+    };
+    match again {
+        Some(call) if call.attempt(attempt.call.ino).sha1 == attempt.call.sha1 => {
+            Plan::Repeat(Box::new(attempt.clone()), call)
+        }
+        // The bytes are others by now, or not sealed: the listing tells what has the name.
+        _ => Plan::List(picture.parent.ino),
+    }
+}
+
+fn deleted(picture: &Picture, open: OpenState, memory: FolderMemory) -> Plan {
+    let node = &picture.node;
+    let Some(item) = node.item() else {
+        return if open.handles { Plan::Wait(Wait::StillOpen) } else { Plan::Forget };
+    };
+    if picture.parent.deleted && picture.parent.id.is_some() && !memory.parent_one_by_one && node.is_file() {
+        return Plan::Wait(Wait::ParentWillGo);
+    }
+    if node.is_folder() { deleted_folder(picture, item, memory) } else { deleted_file(picture, item) }
+}
+
+/// `DELETE` with `If-Match`: only the version that the program saw is deleted.
+fn deleted_file(picture: &Picture, item: BoxId) -> Plan {
+    let Some(remote) = &picture.remote else { return Plan::Look(item) };
+    Plan::Call(Call::Delete { item, recursive: false, if_match: remote.etag.clone() })
+}
+
+/// Recursive only when everything inside is itself deleted at an unchanged version, by a listing taken just before.
+fn deleted_folder(picture: &Picture, item: BoxId, memory: FolderMemory) -> Plan {
+    let delete = |recursive| Plan::Call(Call::Delete { item: item.clone(), recursive, if_match: None });
+    match picture.inside {
+        Inside::Nothing => delete(false),
+        Inside::Folders => Plan::Wait(Wait::ChildrenFirst),
+        Inside::DeletedFiles if memory.one_by_one => Plan::Wait(Wait::ChildrenFirst),
+        Inside::DeletedFiles if memory.listed => delete(true),
+        Inside::DeletedFiles => Plan::List(picture.node.ino),
+        Inside::Strangers if !memory.listed => Plan::List(picture.node.ino),
+        Inside::Strangers if !memory.one_by_one => Plan::OneByOne,
+        Inside::Strangers => Plan::Undelete,
+    }
+}
+
+fn folder(picture: &Picture, parent: &str) -> Plan {
+    if let Some(step) = slot(picture) {
+        return step;
+    }
+    let node = &picture.node;
+    match node.item() {
+        None => Plan::Call(Call::CreateFolder { parent: parent.to_owned(), name: node.name.clone() }),
+        Some(item) => update(picture, item, parent),
+    }
+}
+
+fn file(picture: &Picture, parent: &str, open: OpenState) -> Plan {
+    let node = &picture.node;
+    if node.content_dirty() {
+        return bytes(picture, parent, open);
+    }
+    match node.item() {
+        None => Plan::Wait(Wait::ParentNotInBox),
+        Some(item) => slot(picture).unwrap_or_else(|| update(picture, item, parent)),
+    }
+}
+
+/// New bytes: sealed first, then a new file or a new version, unless Box's version is not the one they were made from.
+fn bytes(picture: &Picture, parent: &str, open: OpenState) -> Plan {
+    let node = &picture.node;
+    let Some(content) = &picture.content else { return Plan::Wait(Wait::MissingRanges) };
+    if open.writers {
+        return Plan::Wait(Wait::OpenForWriting);
+    }
+    if content.ranges.is_some() {
+        return Plan::Wait(Wait::MissingRanges);
+    }
+    if node.unsealed || !matches!(content.state, ContentState::Sealed { .. }) {
+        return Plan::Seal(content.id);
+    }
+    if let Some(step) = slot(picture) {
+        return step;
+    }
+    match node.item() {
+        None => {
+            let target = Target::New { parent: parent.to_owned(), name: node.name.clone() };
+            upload(picture, target).map_or(Plan::Wait(Wait::MissingRanges), |u| Plan::Call(Call::Upload(u)))
+        }
+        Some(item) => version(picture, item, parent),
+    }
+}
+
+fn version(picture: &Picture, item: BoxId, parent: &str) -> Plan {
+    let node = &picture.node;
+    let (Some(base), Some(remote)) = (&node.base, &picture.remote) else { return Plan::Look(item) };
+    if remote.trashed {
+        return Plan::Look(item);
+    }
+    if remote.version != base.version {
+        return Plan::Split;
+    }
+    // The parent cannot travel with the bytes: a move goes first, so that the name is free where the bytes go.
+    if base.parent != parent {
+        return update(picture, item, parent);
+    }
+    let rename = (base.name != node.name).then(|| node.name.clone());
+    let target =
+        Target::Version { file_id: item.id, rename, if_match: remote.etag.clone(), base_version: base.version.clone() };
+    upload(picture, target).map_or(Plan::Wait(Wait::MissingRanges), |u| Plan::Call(Call::Upload(u)))
+}
+
+/// The upload of the node's sealed bytes; `None` if they are not sealed.
+fn upload(picture: &Picture, target: Target) -> Option<Upload> {
+    let content = picture.content.as_ref()?;
+    let ContentState::Sealed { sha1 } = content.state else { return None };
+    let node = &picture.node;
+    Some(Upload {
+        ino: node.ino,
+        target,
+        content: content.id,
+        generation: node.generation,
+        size: content.size,
+        sha1,
+        stamp: content.stamp?,
+        created: node.attr.btime.min(node.attr.mtime),
+        modified: node.attr.mtime,
+    })
+}
+
+/// Name, parent and time that differ, in one `PUT`.
+fn update(picture: &Picture, item: BoxId, parent: &str) -> Plan {
+    let node = &picture.node;
+    let (Some(base), Some(remote)) = (&node.base, &picture.remote) else { return Plan::Look(item) };
+    let name = (base.name != node.name).then(|| node.name.clone());
+    let moved = (base.parent != parent).then(|| parent.to_owned());
+    // A time travels with its bytes; alone only when the bytes are Box's.
+    let modified = (node.time_dirty() && !node.content_dirty()).then_some(node.attr.mtime);
+    if name.is_none() && moved.is_none() && modified.is_none() {
+        return Plan::Clean;
+    }
+    // A move ignores If-Match (API.md 3.6), and a rename has no bytes at stake: only a time is tied to a version.
+    let if_match = modified.is_some().then(|| remote.etag.clone()).flatten();
+    Plan::Call(Call::Update { item, name, parent: moved, modified, if_match })
+}
+
+/// Whether the wanted name is free in Box; if not, what to do about its holder.
+fn slot(picture: &Picture) -> Option<Plan> {
+    let holder = picture.slot.as_ref()?;
+    let node = &picture.node;
+    let wants_name = node.box_id.is_none() || node.place_dirty(picture.parent.id.as_deref());
+    if !wants_name {
+        return None;
+    }
+    Some(match &holder.node {
+        None => Plan::Look(holder.item.clone()),
+        Some(_) if holder.in_cycle && node.box_id.is_some() => step_aside(node),
+        Some(other) if other.presence == Presence::Here && same_place(other, node) => {
+            Plan::Wait(Wait::Held(Hold::NeedsUser { reason: format!("name clashes with {}", other.name) }))
+        }
+        Some(other) => Plan::Wait(Wait::NameHeld { by: held_by(holder, other) }),
+    })
+}
+
+fn same_place(a: &Node, b: &Node) -> bool {
+    a.parent == b.parent && a.name != b.name
+}
+
+fn held_by(holder: &SlotHolder, node: &Node) -> String {
+    format!("'{}' ({})", node.name, holder.item)
+}
+
+/// A cycle of names is broken by a temporary one; the right name follows when the slot is free.
+fn step_aside(node: &Node) -> Plan {
+    let (Some(item), Some(base)) = (node.item(), &node.base) else { return Plan::Wait(Wait::InFlight) };
+    let name = format!("{}.boxfs-swap-{}", node.name.chars().take(200).collect::<String>(), node.ino);
+    if base.name == name {
+        return Plan::Wait(Wait::NameHeld { by: "a swap under way".to_owned() });
+    }
+    Plan::Call(Call::Update { item, name: Some(name), parent: None, modified: None, if_match: None })
+}

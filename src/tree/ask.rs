@@ -1,0 +1,75 @@
+//! Values that travel between the file system, the engine and the kernel's side, so that none of them calls the other.
+
+use crate::base::{ContentId, Ino};
+use std::ops::Range;
+use tokio::sync::oneshot;
+
+/// What the file system asks of the engine, on one bounded channel.
+#[derive(Debug)]
+pub enum Ask {
+    /// A committed transaction left `ino` different from Box, or closed, or deleted: plan it again.
+    Changed(Ino),
+    /// The last writing handle of `ino` is released.
+    Released(Ino),
+    /// List the folder `ino` until it is complete.
+    List { ino: Ino, reply: oneshot::Sender<Result<Listed, AskError>> },
+    /// Fetch cold bytes into a data file.
+    Fetch(FetchAsk),
+    /// Look at everything that is not in Box at once, without settling (`wait`, unmount).
+    Hurry,
+    /// Bring the present bytes of `ino` to Box without settling (durability `box`, `wait`).
+    Push(PushAsk),
+}
+
+/// The folder is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed;
+
+/// A range of one version, to be filled into `content`. Whoever performs it releases the claim on the data file with the
+/// outcome, whether or not anybody still listens to `reply`.
+#[derive(Debug)]
+pub struct FetchAsk {
+    pub ino: Ino,
+    pub content: ContentId,
+    pub file_id: String,
+    pub version: Option<String>,
+    pub range: Range<u64>,
+    pub reply: Option<oneshot::Sender<Result<(), AskError>>>,
+}
+
+/// Wait until Box has the generation that `ino` has now.
+#[derive(Debug)]
+pub struct PushAsk {
+    pub ino: Ino,
+    pub reply: oneshot::Sender<Result<(), AskError>>,
+}
+
+/// Why the engine could not do what was asked. "Not there" and "could not ask" are different.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    #[error("it is no longer in Box")]
+    Gone,
+    #[error("Box cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("Box refuses: {0}")]
+    Refused(String),
+    #[error("the sign-in is no longer valid")]
+    SignInNeeded,
+    #[error("this machine's disk is full")]
+    DiskFull,
+    #[error("the bytes Box sent are not the version's: {0}")]
+    WrongBytes(String),
+    #[error("boxfs is stopping")]
+    Stopping,
+}
+
+/// What the kernel has to forget.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Invalidation {
+    /// The name `name` in the folder `parent` changed its meaning. `name` is as shown.
+    Entry { parent: Ino, name: String },
+    /// Attributes of `ino` changed.
+    Inode { ino: Ino },
+    /// Attributes and bytes of `ino` changed.
+    Data { ino: Ino },
+}

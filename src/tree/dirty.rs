@@ -1,0 +1,170 @@
+//! What differs from Box and when it is looked at next.
+
+use super::error::TreeError;
+use super::node::{Hold, Node};
+use super::rows;
+use super::store::{Tree, Tx};
+use crate::base::{Ino, Timestamp};
+use rusqlite::{OptionalExtension, params};
+use std::time::Duration;
+
+/// How much is not in Box yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Pending {
+    pub count: u64,
+    pub bytes: u64,
+}
+
+/// Quiet time after the last change before a node is looked at, until configuration says otherwise.
+const DEFAULT_SETTLE: Duration = Duration::from_secs(1);
+
+/// A busy node is looked at this long after it became dirty, quiet or not.
+const LONGEST_SETTLE: Duration = Duration::from_secs(30);
+
+const SETTLE_KEY: &str = "settle_ms";
+
+impl Tx<'_> {
+    /// Makes a dirty node due once it was quiet for the settle time.
+    pub(super) fn settle(&mut self, ino: Ino, now: Timestamp) -> Result<(), TreeError> {
+        let settle = settle_time(self)?;
+        self.prepare_cached(
+            "UPDATE nodes SET due = MIN(?2, MAX(dirty_since + ?3, ?4)) WHERE ino = ?1 AND dirty_since IS NOT NULL",
+        )?
+        .execute(params![
+            ino.0 as i64,
+            now.after(settle).to_nanos(),
+            LONGEST_SETTLE.as_nanos() as i64,
+            now.to_nanos()
+        ])?;
+        Ok(())
+    }
+
+    pub(super) fn due(&mut self, ino: Ino, at: Option<Timestamp>) -> Result<(), TreeError> {
+        self.prepare_cached("UPDATE nodes SET due = ?2 WHERE ino = ?1 AND dirty_since IS NOT NULL")?
+            .execute(params![ino.0 as i64, at.map(Timestamp::to_nanos)])?;
+        Ok(())
+    }
+
+    /// The dirty children of `folder` may have waited for it.
+    pub(super) fn wake_children(&mut self, folder: Ino, now: Timestamp) -> Result<(), TreeError> {
+        self.prepare_cached(
+            "UPDATE nodes SET due = ?2 WHERE parent = ?1 AND dirty_since IS NOT NULL AND (due IS NULL OR due > ?2) \
+             AND hold IS NULL",
+        )?
+        .execute(params![folder.0 as i64, now.to_nanos()])?;
+        Ok(())
+    }
+}
+
+fn settle_time(db: &rusqlite::Connection) -> Result<Duration, TreeError> {
+    let text: Option<String> =
+        db.prepare_cached("SELECT value FROM meta WHERE key = ?1")?.query_row([SETTLE_KEY], |r| r.get(0)).optional()?;
+    Ok(text.and_then(|t| t.parse().ok()).map_or(DEFAULT_SETTLE, Duration::from_millis))
+}
+
+impl Tree {
+    /// Sets the quiet time after which a changed node is sent.
+    pub fn set_settle(&self, settle: Duration) -> Result<(), TreeError> {
+        self.set_meta(SETTLE_KEY, &settle.as_millis().to_string())
+    }
+
+    /// Looks at `ino` again at `at`; `None`: only when something wakes it.
+    pub fn set_due(&self, ino: Ino, at: Option<Timestamp>) -> Result<(), TreeError> {
+        self.write(|tx| tx.due(ino, at))
+    }
+
+    /// The dirty nodes due at `now`, longest due first, at most `limit`.
+    pub fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Ino>, TreeError> {
+        let inner = self.lock();
+        let mut statement =
+            inner.db().prepare_cached("SELECT ino FROM nodes WHERE due <= ?1 ORDER BY due, ino LIMIT ?2")?;
+        let rows = statement.query_map(params![now.to_nanos(), limit as i64], |r| r.get::<_, i64>(0))?;
+        rows.map(|r| Ok(Ino(r? as u64))).collect()
+    }
+
+    /// When the next node is due.
+    pub fn next_due(&self) -> Result<Option<Timestamp>, TreeError> {
+        let inner = self.lock();
+        let mut statement = inner.db().prepare_cached("SELECT MIN(due) FROM nodes WHERE due IS NOT NULL")?;
+        let due: Option<i64> = statement.query_row([], |r| r.get(0))?;
+        Ok(due.map(Timestamp::from_nanos))
+    }
+
+    /// Everything dirty is due at once, except what only the user can free (start-up, `wait`, unmount, network back).
+    pub fn hurry(&self, now: Timestamp) -> Result<(), TreeError> {
+        self.write(|tx| {
+            tx.prepare_cached(
+                "UPDATE nodes SET due = ?1 WHERE dirty_since IS NOT NULL AND (due IS NULL OR due > ?1) \
+                 AND (hold IS NULL OR hold LIKE '%Retrying%')",
+            )?
+            .execute([now.to_nanos()])?;
+            Ok(())
+        })
+    }
+
+    /// Puts a hold on a node, or takes it off; `due` as for [`Tree::set_due`].
+    pub fn hold(&self, ino: Ino, hold: Option<Hold>, due: Option<Timestamp>) -> Result<Node, TreeError> {
+        self.write(|tx| {
+            let mut node = tx.node(ino)?;
+            node.failures = match &hold {
+                None => 0,
+                Some(Hold::Retrying { .. }) => node.failures.saturating_add(1),
+                Some(_) => node.failures,
+            };
+            node.hold = hold;
+            tx.put(&mut node)?;
+            tx.due(ino, due)?;
+            Ok(node)
+        })
+    }
+
+    /// Nothing is left to do for the node: its flag is computed anew, and nothing is due.
+    pub fn clean(&self, ino: Ino) -> Result<(), TreeError> {
+        self.write(|tx| {
+            let mut node = tx.node(ino)?;
+            tx.put(&mut node)?;
+            tx.due(ino, None)
+        })
+    }
+
+    /// The dirty children of `folder` are due.
+    pub fn wake_below(&self, folder: Ino, now: Timestamp) -> Result<(), TreeError> {
+        self.write(|tx| tx.wake_children(folder, now))
+    }
+
+    /// Box did not take the time of this version; it stays a local matter.
+    pub fn refuse_time(&self, ino: Ino, version: &str) -> Result<Node, TreeError> {
+        self.write(|tx| {
+            let mut node = tx.node(ino)?;
+            node.time_refused = Some(version.to_owned());
+            tx.put(&mut node)?;
+            Ok(node)
+        })
+    }
+
+    /// Dirty nodes after `after` in the order of their inode numbers; with `held` only those that have a hold.
+    pub fn dirty(&self, after: Ino, held: bool, limit: usize) -> Result<Vec<Node>, TreeError> {
+        let inner = self.lock();
+        let held = if held { "AND hold IS NOT NULL" } else { "" };
+        let sql = format!(
+            "SELECT {} FROM nodes WHERE dirty_since IS NOT NULL AND ino > ?1 {held} ORDER BY ino LIMIT ?2",
+            rows::COLUMNS
+        );
+        let mut statement = inner.db().prepare_cached(&sql)?;
+        let rows = statement.query_map(params![after.0 as i64, limit as i64], rows::from_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// What is not in Box yet, local-only nodes left out.
+    pub fn pending(&self) -> Result<Pending, TreeError> {
+        let inner = self.lock();
+        let mut statement = inner.db().prepare_cached(
+            "SELECT COUNT(*), COALESCE(SUM(CASE WHEN deleted = 0 AND kind = 0 AND \
+             (unsealed = 1 OR base_generation IS NULL OR base_generation <> generation) THEN size ELSE 0 END), 0) \
+             FROM nodes WHERE dirty_since IS NOT NULL AND (hold IS NULL OR hold <> '\"LocalOnly\"')",
+        )?;
+        Ok(statement.query_row([], |r| {
+            Ok(Pending { count: r.get::<_, i64>(0)? as u64, bytes: r.get::<_, i64>(1)?.max(0) as u64 })
+        })?)
+    }
+}

@@ -1,0 +1,34 @@
+//! How the tree fails.
+
+use crate::base::Ino;
+
+/// What a transaction on the tree could not do.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    #[error("there is no node {0}")]
+    NoNode(Ino),
+    #[error("the name does not exist")]
+    NotFound,
+    /// The name, or one that Box does not tell apart from it, belongs to another node.
+    #[error("the name is taken by '{existing}'")]
+    Exists { existing: String },
+    #[error("it is not a folder")]
+    NotFolder,
+    #[error("it is a folder")]
+    IsFolder,
+    #[error("the folder is not empty")]
+    NotEmpty,
+    /// The folder has to be listed before this can be answered.
+    #[error("folder {0} is not listed yet")]
+    Unlisted(Ino),
+    #[error("a folder cannot be moved below itself")]
+    IntoItself,
+    #[error(
+        "the database was written by a later version of boxfs (schema {found}, this one knows {known}): use that version, or another --state-dir"
+    )]
+    TooNew { found: i64, known: i64 },
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
+    #[error("the database failed: {0}")]
+    Sql(#[from] rusqlite::Error),
+}

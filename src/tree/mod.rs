@@ -1,0 +1,41 @@
+//! Which names exist: every node with its three truths (local, remote, base) in one SQLite database, with an LRU of hot
+//! nodes in front (DESIGN.md sections 2 and 4).
+//!
+//! All SQL of the program is here. Each method is one transaction; none waits for the network or knows of it.
+
+mod ask;
+mod attempts;
+mod children;
+mod contents;
+mod dirty;
+mod error;
+mod local;
+mod news;
+mod node;
+mod outcome;
+mod picture;
+mod recover;
+mod remote;
+mod rename;
+mod repair;
+mod rows;
+mod schema;
+mod sessions;
+mod store;
+mod xattrs;
+
+pub use ask::{Ask, AskError, FetchAsk, Invalidation, Listed, PushAsk};
+pub use attempts::{Attempt, AttemptKind, AttemptState, NewAttempt};
+pub use children::Lookup;
+pub use contents::{ContentRow, ContentState, Origin, Place, StoredStamp};
+pub use dirty::Pending;
+pub use error::TreeError;
+pub use local::{AttrChange, NewNode};
+pub use news::Learned;
+pub use node::{Attr, Base, Hold, Node, NodeKind, Presence};
+pub use outcome::{Finish, Settled};
+pub use picture::{Inside, ParentView, Picture, SlotHolder};
+pub use remote::{Remote, Rights};
+pub use rename::{RenameHow, Renamed};
+pub use sessions::SessionRow;
+pub use store::Tree;

@@ -1,0 +1,461 @@
+//! What Box tells of its own accord (listings, looks, events), merged into the tree: a clean field moves at once, the base of
+//! a dirty one never does (DESIGN.md section 2).
+
+use super::ask::Invalidation;
+use super::attempts;
+use super::error::TreeError;
+use super::node::{Attr, Base, Node, NodeKind, Presence};
+use super::remote::{self, Remote};
+use super::rows;
+use super::store::{MAX_DEPTH, Tree, Tx};
+use crate::base::{BoxId, ContentId, Ino, ItemKind, Timestamp, conflict_name, host_name, shown_name};
+use rusqlite::params;
+
+/// What followed from news.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Learned {
+    pub invalid: Vec<Invalidation>,
+    /// Data files nobody needs any more.
+    pub dropped: Vec<ContentId>,
+    /// Items to look at before more can be said.
+    pub look_at: Vec<BoxId>,
+}
+
+/// What nodes made by news look like until a program sets their mode or owner.
+#[derive(Debug, Clone, Copy)]
+struct Defaults {
+    uid: u32,
+    gid: u32,
+    file_mode: u32,
+    folder_mode: u32,
+}
+
+/// Mode bits that a listing gives when nobody said otherwise.
+const FILE_MODE: u32 = 0o644;
+const FOLDER_MODE: u32 = 0o755;
+
+impl Tree {
+    /// Merges what Box said of one item. `is_open` says whether a program has a content open: such bytes are not
+    /// swapped.
+    pub fn learn(
+        &self,
+        item: &Remote,
+        is_open: impl Fn(Option<ContentId>) -> bool,
+        now: Timestamp,
+    ) -> Result<Learned, TreeError> {
+        self.write(|tx| {
+            let mut learned = Learned::default();
+            merge(tx, item, &is_open, now, &mut learned)?;
+            Ok(learned)
+        })
+    }
+
+    /// Merges a page of a listing of `folder`; `listing` is the number that [`Tree::begin_listing`] gave.
+    pub fn learn_page(
+        &self,
+        folder: Ino,
+        listing: i64,
+        items: &[Remote],
+        is_open: impl Fn(Option<ContentId>) -> bool,
+        now: Timestamp,
+    ) -> Result<Learned, TreeError> {
+        self.write(|tx| {
+            let mut learned = Learned::default();
+            let id = tx.node(folder)?.box_id;
+            for item in items {
+                let item = Remote { parent: id.clone(), ..item.clone() };
+                merge(tx, &item, &is_open, now, &mut learned)?;
+                tx.prepare_cached("UPDATE remote SET listing = ?3 WHERE kind = ?1 AND id = ?2")?.execute(params![
+                    node_kind(item.id.kind).to_sql(),
+                    item.id.id,
+                    listing
+                ])?;
+            }
+            Ok(learned)
+        })
+    }
+
+    /// A number for a listing that starts now: what it does not mention is looked at when it ends.
+    pub fn begin_listing(&self) -> Result<i64, TreeError> {
+        let number = self.meta("listing")?.and_then(|n| n.parse::<i64>().ok()).unwrap_or(0) + 1;
+        self.set_meta("listing", &number.to_string())?;
+        Ok(number)
+    }
+
+    /// The listing is whole: the folder is complete. Items that were known in it and not mentioned are to be looked at before
+    /// they are believed gone; at most `limit`.
+    pub fn end_listing(&self, folder: Ino, listing: i64, limit: usize) -> Result<Learned, TreeError> {
+        self.write(|tx| {
+            let mut node = tx.node(folder)?;
+            node.complete = true;
+            tx.put(&mut node)?;
+            let unseen = unseen(tx, &node, listing, limit)?;
+            Ok(Learned { look_at: unseen, ..Learned::default() })
+        })
+    }
+
+    /// Box does not have the item where we thought: a clean node goes, with all that is clean below it.
+    pub fn absent(&self, id: &BoxId, now: Timestamp) -> Result<Learned, TreeError> {
+        self.write(|tx| {
+            let mut learned = Learned::default();
+            remote::bury(tx, id)?;
+            if let Some(node) = rows::by_item(tx, id)? {
+                leave(tx, node, now, &mut learned)?;
+            }
+            Ok(learned)
+        })
+    }
+}
+
+/// The kernel's name for the node.
+pub(super) fn shown_entry(node: &Node) -> Invalidation {
+    Invalidation::Entry { parent: node.parent, name: shown_name(&node.name).into_owned() }
+}
+
+fn unseen(tx: &Tx<'_>, folder: &Node, listing: i64, limit: usize) -> Result<Vec<BoxId>, TreeError> {
+    let Some(id) = &folder.box_id else { return Ok(Vec::new()) };
+    let mut statement = tx.prepare_cached(
+        "SELECT r.kind, r.id FROM remote r WHERE r.parent = ?1 AND r.trashed = 0 AND (r.listing IS NULL OR r.listing < ?2) \
+         LIMIT ?3",
+    )?;
+    let rows = statement.query_map(params![id, listing, limit as i64], |r| {
+        let kind = match r.get::<_, i64>(0)? {
+            1 => ItemKind::Folder,
+            3 => ItemKind::WebLink,
+            _ => ItemKind::File,
+        };
+        Ok(BoxId { kind, id: r.get(1)? })
+    })?;
+    let all: Vec<BoxId> = rows.collect::<rusqlite::Result<_>>()?;
+    // What an attempt of ours made or is making may be newer than the listing.
+    let mut old = Vec::new();
+    for id in all {
+        if attempts::on_item(tx, &id)?.is_empty() && !attempts::made(tx, &id)? {
+            old.push(id);
+        }
+    }
+    Ok(old)
+}
+
+fn node_kind(kind: ItemKind) -> NodeKind {
+    match kind {
+        ItemKind::File => NodeKind::File,
+        ItemKind::Folder => NodeKind::Folder,
+        ItemKind::WebLink => NodeKind::WebLink,
+    }
+}
+
+fn merge(
+    tx: &mut Tx<'_>,
+    item: &Remote,
+    is_open: &impl Fn(Option<ContentId>) -> bool,
+    now: Timestamp,
+    learned: &mut Learned,
+) -> Result<(), TreeError> {
+    if !attempts::on_item(tx, &item.id)?.is_empty() || !remote::put(tx, item)? {
+        return Ok(());
+    }
+    match (rows::by_item(tx, &item.id)?, item.trashed) {
+        (Some(node), true) => leave(tx, node, now, learned),
+        (Some(node), false) => update(tx, node, item, is_open, now, learned),
+        (None, true) => Ok(()),
+        (None, false) => appear(tx, item, now, learned),
+    }
+}
+
+/// An item we have no node for. It gets one if its folder is known here and nothing of ours is on the way to its place.
+pub(super) fn appear(tx: &mut Tx<'_>, item: &Remote, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
+    let Some(parent) = &item.parent else { return Ok(()) };
+    let Some(folder) = rows::by_item(tx, &BoxId::folder(parent.clone()))? else { return Ok(()) };
+    let folded = crate::base::fold(&item.name);
+    if folder.presence == Presence::Deleted || !attempts::filling(tx, parent, &folded)?.is_empty() {
+        return Ok(());
+    }
+    if let Some(holder) = rows::child(tx, folder.ino, &item.name)? {
+        return collide(tx, holder, folder, item, now, learned);
+    }
+    insert(tx, &folder, item, now, learned)
+}
+
+fn insert(
+    tx: &mut Tx<'_>,
+    folder: &Node,
+    item: &Remote,
+    now: Timestamp,
+    learned: &mut Learned,
+) -> Result<(), TreeError> {
+    let defaults = Defaults {
+        uid: folder.attr.uid,
+        gid: folder.attr.gid,
+        file_mode: FILE_MODE & (folder.attr.mode | 0o111),
+        folder_mode: FOLDER_MODE & folder.attr.mode,
+    };
+    let mut node = shown(folder, item, defaults, now);
+    tx.put(&mut node)?;
+    learned.invalid.push(shown_entry(&node));
+    Ok(())
+}
+
+/// News meets a node of that name (DESIGN.md section 4, name collision on news).
+fn collide(
+    tx: &mut Tx<'_>,
+    mut holder: Node,
+    folder: Node,
+    item: &Remote,
+    now: Timestamp,
+    learned: &mut Learned,
+) -> Result<(), TreeError> {
+    if let Some(id) = holder.item() {
+        // Another item had this name when Box was last asked: ask again, then list again.
+        learned.look_at.push(id);
+        let mut folder = folder;
+        folder.complete = false;
+        return tx.put(&mut folder);
+    }
+    if holder.is_folder() && item.id.is_folder() {
+        holder.box_id = Some(item.id.id.clone());
+        holder.base = Some(base_of(item, &holder));
+        holder.complete = false;
+        tx.put(&mut holder)?;
+        return tx.wake_children(holder.ino, now);
+    }
+    if holder.is_file() && item.id.kind == ItemKind::File && same_bytes(tx, &holder, item)? {
+        let generation = holder.generation;
+        holder.box_id = Some(item.id.id.clone());
+        holder.base = Some(Base { generation: Some(generation), ..base_of(item, &holder) });
+        tx.put(&mut holder)?;
+        return tx.due(holder.ino, Some(now));
+    }
+    step_aside(tx, holder, now, learned)?;
+    insert(tx, &folder, item, now, learned)
+}
+
+/// Whether the sealed bytes of a node without id are those of the item.
+fn same_bytes(tx: &Tx<'_>, node: &Node, item: &Remote) -> Result<bool, TreeError> {
+    let (Some(content), false) = (node.content, node.unsealed) else { return Ok(false) };
+    let row = super::contents::get(tx, content)?;
+    Ok(row.is_some_and(|r| match r.state {
+        super::contents::ContentState::Sealed { sha1 } => Some(sha1) == item.sha1,
+        _ => false,
+    }))
+}
+
+/// An item we show: its clean fields follow Box.
+fn update(
+    tx: &mut Tx<'_>,
+    mut node: Node,
+    item: &Remote,
+    is_open: &impl Fn(Option<ContentId>) -> bool,
+    now: Timestamp,
+    learned: &mut Learned,
+) -> Result<(), TreeError> {
+    let Some(base) = node.base.clone() else { return refresh_root(tx, node, item) };
+    if node.presence == Presence::Deleted {
+        return Ok(());
+    }
+    let before = node.clone();
+    let local_parent = rows::parent_id(tx, &node)?;
+    if !node.place_dirty(local_parent.as_deref()) && !follow_place(tx, &mut node, item, now, learned)? {
+        return leave(tx, node, now, learned);
+    }
+    follow_bytes(&mut node, &base, item, is_open, learned);
+    if node == before {
+        return Ok(());
+    }
+    node.attr.ctime = now;
+    if (before.parent, &before.name) != (node.parent, &node.name) {
+        learned.invalid.push(shown_entry(&before));
+        learned.invalid.push(shown_entry(&node));
+    }
+    learned.invalid.push(Invalidation::Data { ino: node.ino });
+    if node.content != before.content
+        && let Some(content) = before.content
+    {
+        super::contents::remove(tx, content)?;
+        learned.dropped.push(content);
+    }
+    tx.put(&mut node)
+}
+
+/// The root of the mount has no base: its name and place in Box are not shown.
+fn refresh_root(tx: &mut Tx<'_>, mut node: Node, _item: &Remote) -> Result<(), TreeError> {
+    tx.put(&mut node)
+}
+
+/// Moves a node whose place is clean to where Box has the item. `false`: that is nowhere here.
+fn follow_place(
+    tx: &mut Tx<'_>,
+    node: &mut Node,
+    item: &Remote,
+    now: Timestamp,
+    learned: &mut Learned,
+) -> Result<bool, TreeError> {
+    let Some(base) = node.base.as_mut() else { return Ok(true) };
+    let parent = item.parent.clone().unwrap_or_else(|| base.parent.clone());
+    if parent == base.parent && item.name == base.name {
+        return Ok(true);
+    }
+    let Some(folder) = rows::by_item(tx, &BoxId::folder(parent.clone()))? else { return Ok(false) };
+    if folder.presence == Presence::Deleted || is_inside(tx, folder.ino, node.ino)? {
+        return Ok(true);
+    }
+    if let Some(holder) = rows::child(tx, folder.ino, &item.name)?.filter(|h| h.ino != node.ino) {
+        match holder.item() {
+            // Box says both have the name: the older word is the holder's. The base stays, so that this is seen again.
+            Some(id) => {
+                learned.look_at.push(id);
+                learned.look_at.push(item.id.clone());
+                return Ok(true);
+            }
+            None => step_aside(tx, holder, now, learned)?,
+        }
+    }
+    base.parent = parent;
+    base.name.clone_from(&item.name);
+    node.parent = folder.ino;
+    node.name.clone_from(&item.name);
+    Ok(true)
+}
+
+/// A node that Box does not have makes room for one that Box has.
+pub(super) fn step_aside(
+    tx: &mut Tx<'_>,
+    mut holder: Node,
+    now: Timestamp,
+    learned: &mut Learned,
+) -> Result<(), TreeError> {
+    learned.invalid.push(shown_entry(&holder));
+    let date = now.to_rfc3339().chars().take(10).collect::<String>();
+    let parent = holder.parent;
+    let mut failure = None;
+    holder.name = conflict_name(&holder.name, &host_name(), &date, |candidate| {
+        rows::folding(tx, parent, candidate).map(|found| !found.is_empty()).unwrap_or_else(|e| {
+            failure = Some(e);
+            false
+        })
+    });
+    if let Some(error) = failure {
+        return Err(error);
+    }
+    tx.put(&mut holder)?;
+    learned.invalid.push(shown_entry(&holder));
+    tx.settle(holder.ino, now)
+}
+
+fn is_inside(tx: &Tx<'_>, folder: Ino, top: Ino) -> Result<bool, TreeError> {
+    let mut at = folder;
+    for _ in 0..MAX_DEPTH {
+        if at == top {
+            return Ok(true);
+        }
+        if at == Ino::ROOT {
+            return Ok(false);
+        }
+        at = tx.node(at)?.parent;
+    }
+    Ok(true)
+}
+
+/// A clean content follows the version Box has, unless a program has the bytes open.
+fn follow_bytes(
+    node: &mut Node,
+    base: &Base,
+    item: &Remote,
+    is_open: &impl Fn(Option<ContentId>) -> bool,
+    learned: &mut Learned,
+) {
+    if !node.is_file() || node.content_dirty() || is_open(node.content) {
+        return;
+    }
+    let (time_dirty, modified) = (node.time_dirty(), item.modified);
+    let Some(new_base) = node.base.as_mut() else { return };
+    if item.version != base.version {
+        new_base.version.clone_from(&item.version);
+        new_base.sha1 = item.sha1;
+        node.attr.size = item.size;
+        if base.sha1 != item.sha1 || item.sha1.is_none() {
+            node.content = None;
+        }
+        learned.invalid.push(Invalidation::Data { ino: node.ino });
+    }
+    if let Some(modified) = modified.filter(|m| !time_dirty && m.secs != base.mtime_secs) {
+        new_base.mtime_secs = modified.as_box_holds().secs;
+        node.attr.mtime = modified;
+    }
+}
+
+/// A node whose item is gone from Box, or from this tree.
+fn leave(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
+    if node.ino == Ino::ROOT {
+        return Ok(());
+    }
+    if node.is_folder() {
+        let sql = format!("SELECT {} FROM nodes WHERE parent = ?1 AND deleted = 0", rows::COLUMNS);
+        let below: Vec<Node> =
+            tx.prepare_cached(&sql)?.query_map([node.ino.0 as i64], rows::from_row)?.collect::<Result<_, _>>()?;
+        for child in below {
+            leave(tx, child, now, learned)?;
+        }
+    }
+    let unsent = node.presence == Presence::Here && (node.content_dirty() || node.box_id.is_none());
+    let any_below: bool = tx
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM nodes WHERE parent = ?1 AND deleted = 0)")?
+        .query_row([node.ino.0 as i64], |r| r.get(0))?;
+    if unsent || any_below {
+        // Unsent work stays under its name and counts as not in Box.
+        let mut node = node;
+        node.box_id = None;
+        node.base = None;
+        tx.put(&mut node)?;
+        return tx.settle(node.ino, now);
+    }
+    learned.invalid.push(shown_entry(&node));
+    learned.dropped.extend(node.content);
+    tx.remove(node.ino)
+}
+
+fn base_of(item: &Remote, node: &Node) -> Base {
+    Base {
+        parent: item.parent.clone().unwrap_or_default(),
+        name: item.name.clone(),
+        version: item.version.clone(),
+        sha1: item.sha1,
+        generation: Some(node.generation),
+        mtime_secs: item.modified.map_or(0, |m| m.as_box_holds().secs),
+    }
+}
+
+fn shown(folder: &Node, item: &Remote, defaults: Defaults, now: Timestamp) -> Node {
+    let kind = node_kind(item.id.kind);
+    let modified = item.modified.unwrap_or(now);
+    let mut node = Node {
+        ino: Ino(0),
+        kind,
+        parent: folder.ino,
+        name: item.name.clone(),
+        presence: Presence::Here,
+        attr: Attr {
+            size: if kind == NodeKind::File { item.size } else { 0 },
+            mtime: modified,
+            ctime: modified,
+            atime: modified,
+            btime: item.created.unwrap_or(modified),
+            mode: if kind == NodeKind::Folder { defaults.folder_mode } else { defaults.file_mode },
+            uid: defaults.uid,
+            gid: defaults.gid,
+        },
+        content: None,
+        generation: 0,
+        unsealed: false,
+        box_id: Some(item.id.id.clone()),
+        base: None,
+        complete: false,
+        changed_at: now,
+        dirty_since: None,
+        hold: None,
+        failures: 0,
+        time_refused: None,
+    };
+    node.base = Some(Base { generation: Some(0), ..base_of(item, &node) });
+    node
+}

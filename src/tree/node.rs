@@ -1,0 +1,180 @@
+//! A node: what the mount shows now, and what that was last reconciled with.
+
+use crate::base::{BoxId, ContentId, Ino, ItemKind, Sha1Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What a node is for programs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum NodeKind {
+    File,
+    Folder,
+    /// Kept here: Box has none.
+    Symlink,
+    /// A bookmark in Box, shown as `NAME.url`.
+    WebLink,
+}
+
+impl NodeKind {
+    pub(super) fn to_sql(self) -> i64 {
+        match self {
+            NodeKind::File => 0,
+            NodeKind::Folder => 1,
+            NodeKind::Symlink => 2,
+            NodeKind::WebLink => 3,
+        }
+    }
+
+    pub(super) fn from_sql(value: i64) -> Option<NodeKind> {
+        [NodeKind::File, NodeKind::Folder, NodeKind::Symlink, NodeKind::WebLink]
+            .into_iter()
+            .find(|k| k.to_sql() == value)
+    }
+
+    /// The kind of item that holds such a node in Box; symlinks have none.
+    pub fn item_kind(self) -> Option<ItemKind> {
+        match self {
+            NodeKind::File => Some(ItemKind::File),
+            NodeKind::Folder => Some(ItemKind::Folder),
+            NodeKind::WebLink => Some(ItemKind::WebLink),
+            NodeKind::Symlink => None,
+        }
+    }
+}
+
+/// Whether the mount shows the node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Presence {
+    Here,
+    /// Deleted by a program; the row lives until Box knows and the last handle is released.
+    Deleted,
+}
+
+/// What `stat` shows. Times keep their nanoseconds; `mode` has permission bits only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Attr {
+    pub size: u64,
+    pub mtime: Timestamp,
+    pub ctime: Timestamp,
+    pub atime: Timestamp,
+    pub btime: Timestamp,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+}
+
+/// What *local* was last reconciled with: Box's word of then, field by field.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Base {
+    /// Box id of the parent folder.
+    pub parent: String,
+    pub name: String,
+    /// Files: the version whose bytes are those of `generation`.
+    pub version: Option<String>,
+    pub sha1: Option<Sha1Digest>,
+    /// The local content generation that `version` holds; `None` while a base version is someone else's bytes that
+    /// this node is to replace.
+    pub generation: Option<u64>,
+    /// `content_modified_at` as sent or as told, whole seconds.
+    pub mtime_secs: i64,
+}
+
+/// Why a dirty node is not worked on, beyond what follows from its neighbors.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Hold {
+    /// A call failed for a reason that may heal; tried again at `due`.
+    Retrying { reason: String },
+    /// Box refuses; nothing is tried until the user says so or the node changes.
+    Failed { reason: String, errno: String },
+    /// The writer was killed, or the machine stopped, before the bytes were closed.
+    Interrupted,
+    /// A limit was passed while the kernel wrote behind our back.
+    Suspect { reason: String },
+    /// Only the user can decide.
+    NeedsUser { reason: String },
+    /// Never sent to Box.
+    LocalOnly,
+}
+
+impl Hold {
+    /// Whether only the user, or a change of the node, ends it.
+    pub fn is_terminal(&self) -> bool {
+        !matches!(self, Hold::Retrying { .. })
+    }
+}
+
+/// One node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Node {
+    pub ino: Ino,
+    pub kind: NodeKind,
+    pub parent: Ino,
+    /// The box name; what the mount shows is `base::shown_name` of it.
+    pub name: String,
+    pub presence: Presence,
+    pub attr: Attr,
+    /// The bytes on this machine, if any are.
+    pub content: Option<ContentId>,
+    /// Counts the sealed states of the bytes that differ from the one before.
+    pub generation: u64,
+    /// A program has, or had, the bytes open for writing since they were last sealed.
+    pub unsealed: bool,
+    /// The id in Box, together with `kind`.
+    pub box_id: Option<String>,
+    pub base: Option<Base>,
+    /// Folders: every child that Box has is here.
+    pub complete: bool,
+    /// When a program last changed it.
+    pub changed_at: Timestamp,
+    pub dirty_since: Option<Timestamp>,
+    pub hold: Option<Hold>,
+    /// Calls that failed in a row.
+    pub failures: u32,
+    /// The version for which Box did not take a time.
+    pub time_refused: Option<String>,
+}
+
+impl Node {
+    pub fn item(&self) -> Option<BoxId> {
+        Some(BoxId { kind: self.kind.item_kind()?, id: self.box_id.clone()? })
+    }
+
+    pub fn is_folder(&self) -> bool {
+        self.kind == NodeKind::Folder
+    }
+
+    pub fn is_file(&self) -> bool {
+        self.kind == NodeKind::File
+    }
+
+    /// Box may not have these bytes.
+    pub fn content_dirty(&self) -> bool {
+        self.is_file() && (self.unsealed || self.base.as_ref().and_then(|b| b.generation) != Some(self.generation))
+    }
+
+    /// The modification time differs from what Box holds of it.
+    pub fn time_dirty(&self) -> bool {
+        let Some(base) = self.base.as_ref().filter(|_| self.is_file()) else { return false };
+        let refused = self.time_refused.is_some() && self.time_refused == base.version;
+        !refused && base.mtime_secs != self.attr.mtime.as_box_holds().secs
+    }
+
+    /// Name or parent differ from base; `parent_id` is the parent's id in Box, if it has one.
+    pub fn place_dirty(&self, parent_id: Option<&str>) -> bool {
+        match &self.base {
+            None => true,
+            Some(base) => base.name != self.name || Some(base.parent.as_str()) != parent_id,
+        }
+    }
+
+    /// Box and this node differ in some way that a call can cure.
+    pub fn is_dirty(&self, parent_id: Option<&str>) -> bool {
+        if self.kind == NodeKind::Symlink || self.kind == NodeKind::WebLink || self.ino == Ino::ROOT {
+            return self.presence == Presence::Deleted;
+        }
+        self.presence == Presence::Deleted
+            || self.box_id.is_none()
+            || self.content_dirty()
+            || self.place_dirty(parent_id)
+            || self.time_dirty()
+    }
+}

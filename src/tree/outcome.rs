@@ -1,0 +1,207 @@
+//! What an answer of Box does to the three truths: *remote* takes Box's word, *base* takes what was sent.
+
+use super::ask::Invalidation;
+use super::attempts::{self, Attempt, AttemptKind};
+use super::contents::{self, ContentState, Origin};
+use super::error::TreeError;
+use super::news::shown_entry;
+use super::node::{Base, Hold, Node, Presence};
+use super::remote::{self, Remote};
+use super::rows;
+use super::store::{Tree, Tx};
+use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp};
+
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub enum Finish {
+    /// Box has what was asked for, and describes it.
+    Answered(Box<Remote>),
+    /// The item is deleted, or was already.
+    Deleted,
+    /// Certainly nothing happened.
+    NotApplied,
+}
+
+/// What else follows from a settled attempt.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Settled {
+    pub invalid: Vec<Invalidation>,
+    /// Contents whose bytes Box has confirmed: their data files may move to the cache.
+    pub confirmed: Vec<ContentId>,
+}
+
+impl Tree {
+    /// Ends an attempt in one transaction. An attempt that is not open any more changes nothing.
+    pub fn settle_attempt(&self, id: AttemptId, finish: &Finish, now: Timestamp) -> Result<Settled, TreeError> {
+        self.write(|tx| {
+            let mut settled = Settled::default();
+            let Some(attempt) = attempts::get(tx, id)? else { return Ok(settled) };
+            match finish {
+                Finish::NotApplied => {
+                    tx.execute("DELETE FROM attempts WHERE id = ?1", [id.0 as i64])?;
+                }
+                Finish::Deleted => {
+                    attempts::settle(tx, id, None, now)?;
+                    if let Some(target) = &attempt.call.target {
+                        deleted(tx, target, now)?;
+                    }
+                }
+                Finish::Answered(answer) => {
+                    attempts::settle(tx, id, Some(&answer.id), now)?;
+                    remote::put(tx, answer)?;
+                    if let Some(node) = concerned(tx, &attempt)? {
+                        answered(tx, node, &attempt, answer, now, &mut settled)?;
+                    }
+                }
+            }
+            Ok(settled)
+        })
+    }
+
+    /// The item is gone from Box, or in its trash: its node has no id any more. A deleted node waits to be forgotten; a live
+    /// one counts as not in Box.
+    pub fn lost(&self, id: &BoxId, now: Timestamp) -> Result<(), TreeError> {
+        self.write(|tx| deleted(tx, id, now))
+    }
+
+    /// Removes a deleted node that Box does not have. Returns the contents whose data files are to be removed.
+    pub fn forget(&self, ino: Ino) -> Result<Vec<ContentId>, TreeError> {
+        self.write(|tx| {
+            let node = tx.node(ino)?;
+            let mut contents = Vec::new();
+            forget_deleted(tx, &node, &mut contents)?;
+            Ok(contents)
+        })
+    }
+}
+
+/// The deleted node and the deleted nodes below it.
+fn forget_deleted(tx: &mut Tx<'_>, node: &Node, contents: &mut Vec<ContentId>) -> Result<(), TreeError> {
+    let mut queue = vec![node.clone()];
+    while let Some(node) = queue.pop() {
+        let sql = format!("SELECT {} FROM nodes WHERE parent = ?1 AND deleted = 1", rows::COLUMNS);
+        let below: Vec<Node> =
+            tx.prepare_cached(&sql)?.query_map([node.ino.0 as i64], rows::from_row)?.collect::<Result<_, _>>()?;
+        queue.extend(below);
+        let mut held = tx
+            .prepare_cached("SELECT id FROM contents WHERE ino = ?1")?
+            .query_map([node.ino.0 as i64], |r| Ok(ContentId(r.get::<_, i64>(0)? as u64)))?
+            .collect::<Result<Vec<_>, _>>()?;
+        contents.append(&mut held);
+        tx.remove(node.ino)?;
+    }
+    Ok(())
+}
+
+fn deleted(tx: &mut Tx<'_>, id: &BoxId, now: Timestamp) -> Result<(), TreeError> {
+    remote::bury(tx, id)?;
+    if let Some(mut node) = rows::by_item(tx, id)? {
+        node.box_id = None;
+        node.base = None;
+        tx.put(&mut node)?;
+        tx.due(node.ino, Some(now))?;
+    }
+    Ok(())
+}
+
+/// The node that the answer is about: whoever has the item now, else the one that asked.
+fn concerned(tx: &Tx<'_>, attempt: &Attempt) -> Result<Option<Node>, TreeError> {
+    match &attempt.call.target {
+        Some(target) => rows::by_item(tx, target),
+        None => rows::get(tx, attempt.call.ino),
+    }
+}
+
+fn answered(
+    tx: &mut Tx<'_>,
+    mut node: Node,
+    attempt: &Attempt,
+    answer: &Remote,
+    now: Timestamp,
+    settled: &mut Settled,
+) -> Result<(), TreeError> {
+    if node.box_id.as_deref() != Some(&answer.id.id) {
+        give_way(tx, &answer.id, node.ino, settled)?;
+        node.box_id = Some(answer.id.id.clone());
+    }
+    take_base(&mut node, attempt, answer);
+    adopt_name(&mut node, attempt, answer, settled);
+    if matches!(attempt.call.kind, AttemptKind::UploadNew | AttemptKind::UploadVersion) {
+        confirm(tx, &node, attempt, answer, settled)?;
+    }
+    node.failures = 0;
+    if node.hold.as_ref().is_some_and(|h| matches!(h, Hold::Retrying { .. })) {
+        node.hold = None;
+    }
+    tx.put(&mut node)?;
+    tx.due(node.ino, Some(now))?;
+    if node.is_folder() {
+        tx.wake_children(node.ino, now)?;
+    }
+    if node.presence == Presence::Here {
+        settled.invalid.push(Invalidation::Inode { ino: node.ino });
+    }
+    Ok(())
+}
+
+/// Another node that came to stand for the item through news loses it: it shows the same thing twice.
+fn give_way(tx: &mut Tx<'_>, id: &BoxId, to: Ino, settled: &mut Settled) -> Result<(), TreeError> {
+    if let Some(other) = rows::by_item(tx, id)?.filter(|o| o.ino != to) {
+        settled.invalid.push(shown_entry(&other));
+        tx.remove(other.ino)?;
+    }
+    Ok(())
+}
+
+/// The sent value is base, whatever is echoed (DESIGN.md section 6), except the name, which Box may clean.
+fn take_base(node: &mut Node, attempt: &Attempt, answer: &Remote) {
+    let call = &attempt.call;
+    let mut base = node.base.take().unwrap_or_default();
+    if let Some(parent) = call.parent.as_ref().or(answer.parent.as_ref()) {
+        base.parent.clone_from(parent);
+    }
+    base.name.clone_from(&answer.name);
+    if let Some(mtime) = call.mtime_secs {
+        base.mtime_secs = mtime;
+    }
+    if matches!(call.kind, AttemptKind::UploadNew | AttemptKind::UploadVersion) {
+        base.version.clone_from(&answer.version);
+        base.sha1 = call.sha1;
+        base.generation = call.generation;
+    }
+    node.base = Some(base);
+}
+
+/// A name that Box answers differently (cleaned, normalized) is adopted, unless the node was renamed meanwhile.
+fn adopt_name(node: &mut Node, attempt: &Attempt, answer: &Remote, settled: &mut Settled) {
+    let sent = attempt.call.name.as_deref();
+    if sent == Some(node.name.as_str()) && answer.name != node.name && node.presence == Presence::Here {
+        settled.invalid.push(shown_entry(node));
+        node.name.clone_from(&answer.name);
+        settled.invalid.push(shown_entry(node));
+    }
+}
+
+/// The bytes that were sent are a version now: if they are still the node's, its content is clean.
+fn confirm(
+    tx: &Tx<'_>,
+    node: &Node,
+    attempt: &Attempt,
+    answer: &Remote,
+    settled: &mut Settled,
+) -> Result<(), TreeError> {
+    let same = attempt.call.generation == Some(node.generation) && !node.unsealed;
+    let (Some(content), true) = (node.content, same) else { return Ok(()) };
+    let Some(mut row) = contents::get(tx, content)? else { return Ok(()) };
+    let version = answer.version.clone().or_else(|| node.base.as_ref().and_then(|b: &Base| b.version.clone()));
+    row.state = ContentState::Clean;
+    row.origin = version.map(|version| Origin {
+        file_id: answer.id.id.clone(),
+        version,
+        sha1: attempt.call.sha1,
+        size: row.size,
+    });
+    contents::put(tx, &row)?;
+    settled.confirmed.push(content);
+    Ok(())
+}

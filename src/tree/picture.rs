@@ -1,0 +1,156 @@
+//! Everything that decides what happens to one dirty node next, read in one go.
+
+use super::attempts::{self, Attempt};
+use super::contents::{self, ContentRow};
+use super::error::TreeError;
+use super::node::{Node, NodeKind, Presence};
+use super::remote::{self, Remote};
+use super::rows;
+use super::store::Tree;
+use crate::base::{BoxId, Ino, fold};
+use rusqlite::Connection;
+
+/// A node with its neighborhood.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    pub node: Node,
+    pub parent: ParentView,
+    /// What Box last said of the node's item.
+    pub remote: Option<Remote>,
+    pub content: Option<ContentRow>,
+    /// Open attempts of the node, on its item, or filling the name slot it wants.
+    pub attempts: Vec<Attempt>,
+    /// The item that has, in Box, the name this node wants.
+    pub slot: Option<SlotHolder>,
+    /// Deleted folders: what is left inside, as far as Box told us.
+    pub inside: Inside,
+}
+
+/// The parent folder as it matters to a child.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParentView {
+    pub ino: Ino,
+    pub id: Option<String>,
+    pub deleted: bool,
+}
+
+/// Who has the name in Box that a node wants.
+#[derive(Debug, Clone)]
+pub struct SlotHolder {
+    pub item: BoxId,
+    pub node: Option<Node>,
+    /// The holder waits, through others or directly, for this node to move.
+    pub in_cycle: bool,
+}
+
+/// What a deleted folder still has in Box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Inside {
+    /// Nothing that we know of.
+    #[default]
+    Nothing,
+    /// Deleted folders, which go first.
+    Folders,
+    /// Only files, each deleted here at the version Box has.
+    DeletedFiles,
+    /// Something that is not deleted here, or has a version that we have not seen.
+    Strangers,
+}
+
+/// Holders followed before a chain counts as no cycle: longer ones resolve one by one.
+const LONGEST_CYCLE: usize = 16;
+
+/// Items of a deleted folder that are compared at most; a folder with more is emptied one by one.
+const MOST_INSIDE: usize = 10_000;
+
+impl Tree {
+    /// The node with all that the planner looks at; `None` if it does not exist any more.
+    pub fn picture(&self, ino: Ino) -> Result<Option<Picture>, TreeError> {
+        let inner = self.lock();
+        let db = inner.db();
+        let Some(node) = rows::get(db, ino)? else { return Ok(None) };
+        let parent = parent_view(db, &node)?;
+        let item = node.item();
+        let remote = item.as_ref().map(|id| remote::get(db, id)).transpose()?.flatten();
+        let content = node.content.map(|id| contents::get(db, id)).transpose()?.flatten();
+        let slot = match (&parent.id, node.presence) {
+            (Some(parent), Presence::Here) => slot_holder(db, &node, parent)?,
+            _ => None,
+        };
+        let inside = match (&node.box_id, node.presence, node.kind) {
+            (Some(id), Presence::Deleted, NodeKind::Folder) => inside(db, id)?,
+            _ => Inside::Nothing,
+        };
+        let attempts = open_attempts(db, &node, parent.id.as_deref())?;
+        Ok(Some(Picture { node, parent, remote, content, attempts, slot, inside }))
+    }
+}
+
+fn parent_view(db: &Connection, node: &Node) -> Result<ParentView, TreeError> {
+    let parent = rows::get(db, node.parent)?;
+    Ok(ParentView {
+        ino: node.parent,
+        id: parent.as_ref().and_then(|p| p.box_id.clone()),
+        deleted: parent.is_some_and(|p| p.presence == Presence::Deleted),
+    })
+}
+
+fn open_attempts(db: &Connection, node: &Node, parent: Option<&str>) -> Result<Vec<Attempt>, TreeError> {
+    let mut found = attempts::of_node(db, node.ino)?;
+    if let Some(item) = node.item() {
+        found.extend(attempts::on_item(db, &item)?);
+    }
+    if let (Some(parent), Presence::Here) = (parent, node.presence) {
+        found.extend(attempts::filling(db, parent, &fold(&node.name))?);
+    }
+    found.sort_by_key(|a| a.id);
+    found.dedup_by_key(|a| a.id);
+    Ok(found)
+}
+
+/// The live item other than the node's own that has the wanted name.
+fn holder_of(db: &Connection, node: &Node, parent: &str) -> Result<Option<Remote>, TreeError> {
+    let own = node.item();
+    Ok(remote::holding(db, parent, &fold(&node.name))?.into_iter().find(|r| Some(&r.id) != own.as_ref()))
+}
+
+fn slot_holder(db: &Connection, node: &Node, parent: &str) -> Result<Option<SlotHolder>, TreeError> {
+    let Some(held) = holder_of(db, node, parent)? else { return Ok(None) };
+    let holder = rows::by_item(db, &held.id)?;
+    let mut in_cycle = false;
+    let mut next = holder.clone();
+    for _ in 0..LONGEST_CYCLE {
+        let Some(at) = next.filter(|n| n.presence == Presence::Here) else { break };
+        if at.ino == node.ino {
+            in_cycle = true;
+            break;
+        }
+        let Some(parent) = rows::parent_id(db, &at)? else { break };
+        next = match holder_of(db, &at, &parent)? {
+            Some(held) => rows::by_item(db, &held.id)?,
+            None => None,
+        };
+    }
+    Ok(Some(SlotHolder { item: held.id, node: holder, in_cycle }))
+}
+
+fn inside(db: &Connection, folder: &str) -> Result<Inside, TreeError> {
+    let items = remote::inside(db, folder, MOST_INSIDE)?;
+    if items.len() == MOST_INSIDE {
+        return Ok(Inside::Strangers);
+    }
+    let mut found = Inside::Nothing;
+    for item in items {
+        let deleted = rows::by_item(db, &item.id)?.filter(|n| n.presence == Presence::Deleted);
+        found = match (deleted, found) {
+            (None, _) => return Ok(Inside::Strangers),
+            (Some(node), _) if node.is_folder() => Inside::Folders,
+            (Some(node), _) if node.base.as_ref().is_none_or(|b| b.version != item.version) => {
+                return Ok(Inside::Strangers);
+            }
+            (Some(_), Inside::Folders) => Inside::Folders,
+            (Some(_), _) => Inside::DeletedFiles,
+        };
+    }
+    Ok(found)
+}

@@ -1,0 +1,414 @@
+//! Each call against Box as the emulator knows it.
+
+use crate::support::{client_of, local_file, noise, payload, read_all};
+use boxfs::base::{BoxId, Secret, Sha1Digest, Timestamp};
+use boxfs::box_api::{
+    BoxClient, CommitAnswer, CommitAttributes, Item, ItemChange, Meaning, NewFile, NewVersion, Part, PartSlice,
+    Payload, Session, SessionTarget, StoredLogin, TokenPair, TokenSource,
+};
+use boxfs::emulator::{Emulator, Options};
+use std::sync::Arc;
+use std::time::Duration;
+
+fn new_file<'a>(parent: &'a str, name: &'a str) -> NewFile<'a> {
+    let time = Some(Timestamp::new(1_600_000_000, 0));
+    NewFile { parent, name, content_created_at: time, content_modified_at: time }
+}
+
+async fn upload(client: &BoxClient, name: &str, bytes: &[u8]) -> Item {
+    client.upload_new(&new_file("0", name), &payload(bytes)).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn meaning<T: std::fmt::Debug>(result: Result<T, boxfs::box_api::ApiError>) -> Meaning {
+    result.unwrap_err().meaning
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_account_says_how_much_room_there_is() {
+    for space_as_float in [false, true] {
+        let options = Options { space_amount: 5_000_000_000_000_000, space_as_float, ..Options::default() };
+        let emulator = Emulator::start(options).unwrap();
+        let account = client_of(&emulator).me().await.unwrap();
+        assert_eq!(account.id, emulator.first_user());
+        assert_eq!(account.space_amount, Some(5_000_000_000_000_000));
+        assert_eq!(account.space_used, Some(0));
+        assert!(account.max_upload_size > Some(1 << 30));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_of_many_items_is_listed_whole_with_web_links() {
+    for empty_last_marker in [false, true] {
+        let emulator = Emulator::start(Options { empty_last_marker, ..Options::default() }).unwrap();
+        let act = emulator.act();
+        act.create_folder("/big/sub").unwrap();
+        act.create_web_link("/big/link", "https://example.org/").unwrap();
+        for i in 0..1203 {
+            act.write_file(&format!("/big/file {i}"), b"x").unwrap();
+        }
+        let client = client_of(&emulator);
+        let big = emulator.find("/big").unwrap().id;
+        let mut entries = Vec::new();
+        let mut marker = None;
+        loop {
+            let page = client.list_page(&big, marker.as_deref()).await.unwrap();
+            entries.extend(page.entries);
+            marker = page.next;
+            if marker.is_none() {
+                break;
+            }
+        }
+        assert_eq!(entries.len(), 1205);
+        assert!(entries.iter().all(|item| item.parent.as_deref() == Some(big.as_str())));
+        let file = entries.iter().find(|item| item.name == "file 7").unwrap();
+        assert_eq!((file.size, file.sha1), (1, Some(Sha1Digest::of(b"x"))));
+        assert!(file.version_id.is_some() && file.permissions.unwrap().can_upload && !file.trashed);
+        let link = entries.iter().find(|item| item.name == "link").unwrap();
+        assert_eq!(link.url.as_deref(), Some("https://example.org/"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn folders_are_made_moved_and_deleted() {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let client = client_of(&emulator);
+    let a = client.create_folder("0", "a").await.unwrap();
+    let b = client.create_folder(&a.id.id, "b").await.unwrap();
+    assert_eq!((b.parent.as_deref(), b.name.as_str()), (Some(a.id.id.as_str()), "b"));
+    let Meaning::NameTaken { existing: Some(existing) } = meaning(client.create_folder("0", "A").await) else {
+        panic!("the name is free");
+    };
+    assert_eq!(existing.id, a.id);
+    assert_eq!(meaning(client.create_folder("0", "x\\y").await), Meaning::BadName);
+    assert_eq!(meaning(client.create_folder("0", &"n".repeat(256)).await), Meaning::NameTooLong);
+    assert_eq!(meaning(client.create_folder("99999", "n").await), Meaning::NotFound);
+    let below = ItemChange { parent: Some(b.id.id.clone()), ..ItemChange::default() };
+    assert_eq!(meaning(client.update(&a.id, &below, None).await), Meaning::Cyclical);
+    assert_eq!(meaning(client.delete(&a.id, false, None).await), Meaning::FolderNotEmpty);
+    let up = ItemChange { parent: Some("0".into()), name: Some("b2".into()), ..ItemChange::default() };
+    let moved = client.update(&b.id, &up, b.etag.as_deref()).await.unwrap();
+    assert_eq!((moved.parent.as_deref(), moved.name.as_str()), (Some("0"), "b2"));
+    client.delete(&a.id, false, a.etag.as_deref()).await.unwrap();
+    assert_eq!(meaning(client.item(&a.id).await), Meaning::Trashed);
+    let trashed = client.trashed_item(&a.id).await.unwrap();
+    assert!(trashed.trashed);
+    let back = client.restore(&a.id, Some("a again"), Some(&b.id.id)).await.unwrap();
+    // The old folder is still there.
+    assert_eq!((back.id, back.parent.as_deref(), back.name.as_str()), (a.id, Some("0"), "a again"));
+    client.delete(&b.id, true, None).await.unwrap();
+    assert_eq!(meaning(client.delete(&b.id, true, None).await), Meaning::Trashed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_any_small_size_arrive_whole_with_their_times() {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let client = client_of(&emulator);
+    for len in [0, 1, 255_999, 262_144, 262_145, 1_500_000] {
+        let bytes = noise(len);
+        let name = format!("ü {len} 'quoted\" ;.bin");
+        let item = upload(&client, &name, &bytes).await;
+        assert_eq!((item.name.as_str(), item.size), (name.as_str(), len as u64));
+        assert_eq!(item.sha1, Some(Sha1Digest::of(&bytes)));
+        assert_eq!(item.content_modified_at, Some(Timestamp::new(1_600_000_000, 0)));
+        assert_eq!(emulator.read(&item.id.id, None), Some(bytes));
+    }
+    assert!(emulator.requests().iter().all(|request| request.status < 300));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_taken_name_is_told_with_what_is_there() {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let client = client_of(&emulator);
+    let item = upload(&client, "plan.txt", b"abc").await;
+    let again = client.upload_new(&new_file("0", "PLAN.txt"), &payload(&noise(3_000_000))).await;
+    let Meaning::NameTaken { existing: Some(existing) } = meaning(again) else { panic!("the name is free") };
+    assert_eq!((existing.id.clone(), existing.sha1), (item.id.clone(), Some(Sha1Digest::of(b"abc"))));
+    assert_eq!((existing.version_id.clone(), existing.etag.clone()), (item.version_id, item.etag));
+    let session = client.create_session(&SessionTarget::New { parent: "0", name: "plan.TXT" }, 30_000_000).await;
+    assert!(matches!(meaning(session), Meaning::NameTaken { existing: Some(existing) } if existing.id == item.id));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_replaces_the_one_that_was_known_only() {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let client = client_of(&emulator);
+    let one = upload(&client, "f", b"one").await;
+    let version = NewVersion { name: Some("g"), content_modified_at: Some(Timestamp::new(1_650_000_000, 0)) };
+    let two = client.upload_version(&one.id.id, &version, one.etag.as_deref(), &payload(b"two")).await.unwrap();
+    assert_eq!((two.id.clone(), two.name.as_str()), (one.id.clone(), "g"));
+    assert_ne!(two.version_id, one.version_id);
+    assert_eq!(two.content_modified_at, version.content_modified_at);
+    let stale = client.upload_version(&one.id.id, &version, one.etag.as_deref(), &payload(b"three")).await;
+    assert_eq!(meaning(stale), Meaning::Changed);
+    assert_eq!(meaning(client.delete(&one.id, false, one.etag.as_deref()).await), Meaning::Changed);
+    let versions = client.versions(&one.id.id).await.unwrap();
+    assert_eq!(versions.len(), 1);
+    assert_eq!(versions[0].sha1, Some(Sha1Digest::of(b"one")));
+    let wrong = Payload { sha1: Sha1Digest::of(b"other"), ..payload(b"four") };
+    let refused = client.upload_version(&one.id.id, &NewVersion::default(), None, &wrong).await;
+    assert_eq!(meaning(refused), Meaning::BadDigest);
+    assert_eq!(emulator.read(&one.id.id, None), Some(b"two".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_is_set_and_shown_in_the_answer() {
+    let emulator = Emulator::start(Options { utc_offset_minutes: -480, ..Options::default() }).unwrap();
+    let client = client_of(&emulator);
+    let item = upload(&client, "f", b"one").await;
+    let time = Some(Timestamp::new(1_234_567_890, 0));
+    let change = ItemChange { content_modified_at: time, ..ItemChange::default() };
+    let dated = client.update(&item.id, &change, item.etag.as_deref()).await.unwrap();
+    assert_eq!(dated.content_modified_at, time);
+    assert!(dated.sequence_id > item.sequence_id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ranges_and_pinned_versions_are_read() {
+    for range_error_400 in [false, true] {
+        let options = Options { range_error_400, download_202: 1, ..Options::default() };
+        let emulator = Emulator::start(options).unwrap();
+        let client = client_of(&emulator);
+        let bytes = noise(1_000_000);
+        let item = upload(&client, "f", &bytes).await;
+        let version = NewVersion::default();
+        client.upload_version(&item.id.id, &version, None, &payload(b"newer")).await.unwrap();
+        let pinned = item.version_id.as_deref();
+        for range in [0..10, 500_000..900_000, 999_999..1_000_000, 999_990..2_000_000] {
+            let expected = bytes[range.start as usize..(range.end as usize).min(bytes.len())].to_vec();
+            let download = client.download(&item.id.id, pinned, Some(range)).await.unwrap();
+            assert_eq!(read_all(download).await.unwrap(), expected);
+        }
+        let beyond = client.download(&item.id.id, pinned, Some(1_000_000..1_000_001)).await.err().unwrap();
+        assert_eq!(beyond.meaning, Meaning::RangeNotSatisfiable);
+        let whole = client.download(&item.id.id, None, None).await.unwrap();
+        assert_eq!(read_all(whole).await.unwrap(), b"newer");
+        emulator.advance_clock(Duration::from_secs(3600));
+        let download = client.download(&item.id.id, pinned, Some(5..8)).await.unwrap();
+        assert_eq!(read_all(download).await.unwrap(), &bytes[5..8]);
+        let gone = client.download("123456", None, None).await.err().unwrap();
+        assert_eq!(gone.meaning, Meaning::NotFound);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stale_login_is_refreshed_by_rotation() {
+    let options = Options::default();
+    let (client_id, client_secret) = (options.client_id.clone(), Secret::new(options.client_secret.clone()));
+    let emulator = Emulator::start(options).unwrap();
+    let (access, refresh) = emulator.issue_tokens(&emulator.first_user()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("tokens");
+    let expires_at = Timestamp::now().after(Duration::from_secs(3600));
+    let pair = TokenPair { access: Secret::new(&access), refresh: Secret::new(&refresh), expires_at };
+    pair.save(&store).unwrap();
+    let login = StoredLogin { client_id, client_secret, store: store.clone() };
+    let client = crate::support::client_with(&emulator.url(), TokenSource::Refreshing(login));
+    client.me().await.unwrap();
+    emulator.expire_token(&access).unwrap();
+    client.me().await.unwrap();
+    assert_ne!(TokenPair::load(&store).unwrap().refresh, pair.refresh);
+    // The emulator's clock runs ahead of the store's: only Box knows that the token is stale.
+    emulator.advance_clock(Duration::from_secs(7200));
+    client.me().await.unwrap();
+}
+
+const PART: u64 = 1 << 20;
+
+fn small_parts() -> Options {
+    Options { min_session_bytes: 2 * PART, part_size: Some(PART), ..Options::default() }
+}
+
+fn attributes() -> CommitAttributes {
+    let time = Some(Timestamp::new(1_600_000_000, 0));
+    CommitAttributes { content_created_at: time, content_modified_at: time }
+}
+
+/// A file on its way in parts.
+struct Chunked {
+    client: BoxClient,
+    session: Session,
+    payload: Payload,
+}
+
+impl Chunked {
+    async fn open(client: &BoxClient, target: SessionTarget<'_>, bytes: &[u8]) -> Chunked {
+        let session = client.create_session(&target, bytes.len() as u64).await.unwrap();
+        Chunked { client: client.clone(), session, payload: payload(bytes) }
+    }
+
+    fn slice(&self, index: u64) -> PartSlice {
+        let offset = index * self.session.part_size;
+        PartSlice {
+            file: Arc::clone(&self.payload.file),
+            offset,
+            len: self.session.part_size.min(self.payload.len - offset),
+            total_size: self.payload.len,
+            progress: self.payload.progress.clone(),
+        }
+    }
+
+    /// All parts at once.
+    async fn send_all(&self) -> Vec<Part> {
+        let sends = (0..self.session.total_parts).rev().map(|index| {
+            let (client, endpoints, slice) = (self.client.clone(), self.session.endpoints.clone(), self.slice(index));
+            tokio::spawn(async move { client.upload_part(&endpoints, &slice).await })
+        });
+        let mut parts = Vec::new();
+        for send in sends.collect::<Vec<_>>() {
+            parts.push(send.await.unwrap().unwrap());
+        }
+        parts.sort_by_key(|part| part.offset);
+        parts
+    }
+
+    async fn commit(&self, parts: &[Part]) -> Result<CommitAnswer, boxfs::box_api::ApiError> {
+        let endpoints = &self.session.endpoints;
+        self.client.commit(endpoints, parts, &attributes(), self.payload.sha1, None).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_file_goes_in_parts_and_comes_back() {
+    let emulator = Emulator::start(small_parts()).unwrap();
+    let client = client_of(&emulator);
+    let bytes = noise(5 * PART as usize + 12_345);
+    let target = SessionTarget::New { parent: "0", name: "large" };
+    let upload = Chunked::open(&client, target, &bytes).await;
+    assert_eq!((upload.session.part_size, upload.session.total_parts), (PART, 6));
+    assert!(upload.session.expires_at > Some(Timestamp::now()));
+    let parts = upload.send_all().await;
+    let listed = client.list_parts(&upload.session.endpoints, 1, 3).await.unwrap();
+    assert_eq!(
+        listed.iter().map(|part| &part.part_id).collect::<Vec<_>>(),
+        [&parts[1].part_id, &parts[2].part_id, &parts[3].part_id]
+    );
+    assert_eq!(
+        upload.payload.progress.as_ref().unwrap().load(std::sync::atomic::Ordering::Relaxed),
+        bytes.len() as u64
+    );
+    let CommitAnswer::Done(item) = upload.commit(&parts).await.unwrap() else { panic!("not done") };
+    assert_eq!((item.size, item.sha1), (bytes.len() as u64, Some(Sha1Digest::of(&bytes))));
+    assert_eq!(item.content_modified_at, Some(Timestamp::new(1_600_000_000, 0)));
+    let download = client.download(&item.id.id, item.version_id.as_deref(), None).await.unwrap();
+    assert!(read_all(download).await.unwrap() == bytes);
+    let target = SessionTarget::Version { file_id: &item.id.id, name: None };
+    let second = Chunked::open(&client, target, &noise(3 * PART as usize)).await;
+    let parts = second.send_all().await;
+    let stale = client.commit(&second.session.endpoints, &parts, &attributes(), second.payload.sha1, Some("99")).await;
+    assert_eq!(meaning(stale), Meaning::Changed);
+    let CommitAnswer::Done(version) = second.commit(&parts).await.unwrap() else { panic!("not done") };
+    assert_eq!(version.id, item.id);
+    assert_ne!(version.version_id, item.version_id);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_is_not_ready_says_so_until_it_is() {
+    let options = Options { commit_202: 2, parts_mismatch_once: true, ..small_parts() };
+    let emulator = Emulator::start(options).unwrap();
+    let client = client_of(&emulator);
+    let target = SessionTarget::New { parent: "0", name: "large" };
+    let upload = Chunked::open(&client, target, &noise(3 * PART as usize)).await;
+    let parts = upload.send_all().await;
+    let mut seen = (0, 0);
+    loop {
+        match upload.commit(&parts).await {
+            Ok(CommitAnswer::Done(_)) => break,
+            Ok(CommitAnswer::NotYet { retry_after }) => {
+                assert_eq!(retry_after, Duration::from_secs(1));
+                seen.0 += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.meaning, Meaning::PartsMismatch);
+                seen.1 += 1;
+            }
+        }
+    }
+    assert_eq!(seen, (2, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_sent_twice_and_a_wrong_file_are_refused() {
+    let emulator = Emulator::start(small_parts()).unwrap();
+    let client = client_of(&emulator);
+    let target = SessionTarget::New { parent: "0", name: "large" };
+    let mut upload = Chunked::open(&client, target, &noise(3 * PART as usize)).await;
+    let parts = upload.send_all().await;
+    let again = client.upload_part(&upload.session.endpoints, &upload.slice(1)).await;
+    assert_eq!(meaning(again), Meaning::PartAlreadyThere);
+    let missing = upload.commit(&parts[..2]).await;
+    assert!(matches!(meaning(missing), Meaning::PartsMismatch | Meaning::Refused));
+    upload.payload.sha1 = Sha1Digest::of(b"another file");
+    assert_eq!(meaning(upload.commit(&parts).await), Meaning::DigestMismatch);
+    client.abort(&upload.session.endpoints).await.unwrap();
+    client.abort(&upload.session.endpoints).await.unwrap();
+    assert_eq!(meaning(client.session_status(&upload.session.endpoints).await), Meaning::SessionGone);
+    assert_eq!(meaning(upload.commit(&parts).await), Meaning::SessionGone);
+    assert!(emulator.items().iter().all(|item| item.name != "large"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_are_refused_for_small_files_and_taken_targets() {
+    let emulator = Emulator::start(Options { session_conflict: true, ..small_parts() }).unwrap();
+    let client = client_of(&emulator);
+    let target = SessionTarget::New { parent: "0", name: "large" };
+    assert_eq!(meaning(client.create_session(&target, 2 * PART - 1).await), Meaning::TooSmallForSession);
+    assert_eq!(
+        meaning(client.create_session(&SessionTarget::New { parent: "4242", name: "n" }, 9 * PART).await),
+        Meaning::NotFound
+    );
+    let first = client.create_session(&target, 3 * PART).await.unwrap();
+    let Meaning::SessionConflict { session: Some(session) } = meaning(client.create_session(&target, 3 * PART).await)
+    else {
+        panic!("no conflict");
+    };
+    assert_eq!((session.id, session.endpoints), (first.id, first.endpoints));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expired_session_is_gone() {
+    let emulator = Emulator::start(small_parts()).unwrap();
+    let client = client_of(&emulator);
+    let target = SessionTarget::New { parent: "0", name: "large" };
+    let upload = Chunked::open(&client, target, &noise(3 * PART as usize)).await;
+    emulator.advance_clock(Duration::from_secs(8 * 24 * 3600));
+    let error = client.upload_part(&upload.session.endpoints, &upload.slice(0)).await;
+    assert_eq!(meaning(error), Meaning::SessionGone);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_does_not_fit_is_refused_by_its_meaning() {
+    let emulator =
+        Emulator::start(Options { space_amount: 1000, max_upload_size: 5000, ..Options::default() }).unwrap();
+    let client = client_of(&emulator);
+    let upload = |len| {
+        let client = client.clone();
+        async move { client.upload_new(&new_file("0", "f"), &payload(&noise(len))).await }
+    };
+    assert_eq!(meaning(upload(2000).await), Meaning::OutOfQuota);
+    assert_eq!(meaning(upload(6000).await), Meaning::FileTooLarge);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_is_copied_inside_box() {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let client = client_of(&emulator);
+    let one = upload(&client, "f", b"one").await;
+    client.upload_version(&one.id.id, &NewVersion::default(), None, &payload(b"two")).await.unwrap();
+    let copy = client.copy_file(&one.id.id, "0", Some("f~"), one.version_id.as_deref()).await.unwrap();
+    assert_eq!((copy.name.as_str(), copy.sha1), ("f~", Some(Sha1Digest::of(b"one"))));
+    assert_ne!(copy.id, one.id);
+    assert!(matches!(meaning(client.copy_file(&one.id.id, "0", None, None).await), Meaning::NameTaken { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_got_shorter_leaves_nothing_behind() {
+    let emulator = Emulator::start(Options::default()).unwrap();
+    let client = client_of(&emulator);
+    let bytes = noise(3_000_000);
+    let file = local_file(&bytes);
+    let short = Payload { file: Arc::clone(&file), ..payload(&bytes) };
+    file.set_len(1_000_000).unwrap();
+    assert_eq!(meaning(client.upload_new(&new_file("0", "f"), &short).await), Meaning::LocalFile);
+    assert!(emulator.find("/f").is_none());
+    assert_eq!(meaning(client.item(&BoxId::file("12345")).await), Meaning::NotFound);
+}

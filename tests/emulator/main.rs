@@ -1,0 +1,18 @@
+//! The emulator, judged by raw bytes over TCP: Box's statuses, codes and shapes, not our client's idea of them.
+
+mod chunked;
+mod events;
+mod life;
+mod refusals;
+mod restart;
+mod shape;
+mod wire;
+
+use boxfs::emulator::{Emulator, Options};
+use wire::Caller;
+
+fn start(options: Options) -> (Emulator, Caller) {
+    let emulator = Emulator::start(options).unwrap();
+    let caller = Caller { base: emulator.url(), token: emulator.token() };
+    (emulator, caller)
+}
