@@ -3,6 +3,8 @@
 //! No other file of boxfs names an errno for a program. An error with a cause that nobody expected is logged here,
 //! once, on its way out.
 
+use std::io;
+
 use fuser::Errno;
 
 use crate::vfs::VfsError;
@@ -24,6 +26,11 @@ pub(super) const WAITED_TOO_LONG: Errno = Errno::ETIMEDOUT;
 /// The daemon stops and answers all who wait. Never `EINTR`: cp, Python and Go repeat a call after that, and would
 /// spin until the mount is gone.
 pub(super) const STOPPING: Errno = Errno::EIO;
+
+/// Whether opening the device, or mounting with it, says that this kernel has no FUSE.
+pub(super) fn is_no_device(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV | libc::ENXIO))
+}
 
 /// What a program sees for `error`.
 pub(super) fn errno(error: &VfsError) -> Errno {

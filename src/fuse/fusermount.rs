@@ -79,8 +79,9 @@ fn receive_descriptor(socket: &UnixStream) -> io::Result<OwnedFd> {
     let mut space = cmsg_space!(RawFd);
     let message = loop {
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        match recvmsg::<()>(socket.as_raw_fd(), &mut data, Some(&mut space), flags) {
-            Err(nix::errno::Errno::EINTR) => {}
+        let received = recvmsg::<()>(socket.as_raw_fd(), &mut data, Some(&mut space), flags);
+        match received.map_err(io::Error::from) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => break other?,
         }
     };

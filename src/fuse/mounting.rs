@@ -10,10 +10,10 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{getgid, getuid};
 
+use super::errno::is_no_device;
 use super::fusermount;
 use super::mountinfo::{self, FS_TYPE, MountEntry};
 use super::options::MountOptions;
@@ -107,7 +107,7 @@ fn prepare(mountpoint: &Path) -> Result<PathBuf, MountError> {
     let resolved = match fs::canonicalize(mountpoint).and_then(|path| fs::metadata(&path).map(|found| (path, found))) {
         Ok((path, found)) if found.is_dir() => path,
         Ok((path, _)) => return Err(MountError::NotADirectory(path)),
-        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
+        Err(error) if is_dead(&error) => {
             remove_dead(&resolve_parent(mountpoint)?)?;
             return prepare_alive(resolve(mountpoint)?);
         }
@@ -156,7 +156,7 @@ fn unusable(mountpoint: &Path, source: io::Error) -> MountError {
 fn remove_dead(mountpoint: &Path) -> Result<(), MountError> {
     let there = mountinfo::top_at(mountpoint).map_err(|error| unusable(mountpoint, error))?;
     let Some(there) = there else {
-        return Err(unusable(mountpoint, io::Error::from_raw_os_error(libc::ENOTCONN)));
+        return Err(unusable(mountpoint, io::ErrorKind::NotConnected.into()));
     };
     let mounted_from = there.source.to_string_lossy().into_owned();
     let Some(dead) = Mount::of_boxfs(there) else {
@@ -168,21 +168,22 @@ fn remove_dead(mountpoint: &Path) -> Result<(), MountError> {
 
 /// Takes `ours` away if its connection has ended and it is still there, as after an abort.
 pub(super) fn unmount_if_dead(ours: &Mount) -> Result<(), MountError> {
-    let alive = fs::metadata(&ours.mountpoint).map_err(|error| error.raw_os_error());
-    if let Err(Some(libc::ENOTCONN)) = alive { unmount(ours) } else { Ok(()) }
+    let dead = fs::metadata(&ours.mountpoint).is_err_and(|error| is_dead(&error));
+    if dead { unmount(ours) } else { Ok(()) }
+}
+
+/// What every call on a mount answers whose daemon is gone ("Transport endpoint is not connected").
+fn is_dead(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotConnected
 }
 
 /// mount(2) itself. `None`: this process may not, `fusermount3` has to.
 fn mount_directly(mountpoint: &Path, options: &MountOptions) -> Result<Option<OwnedFd>, MountError> {
     let device = match OpenOptions::new().read(true).write(true).open(DEVICE) {
         Ok(device) => device,
-        Err(error) => {
-            return match error.raw_os_error() {
-                Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => Err(MountError::NoDevice),
-                // Not ours to open; fusermount3 opens it as root.
-                _ => Ok(None),
-            };
-        }
+        Err(error) if is_no_device(&error) => return Err(MountError::NoDevice),
+        // Not ours to open; fusermount3 opens it as root.
+        Err(_) => return Ok(None),
     };
     let data = format!(
         "fd={},rootmode=40000,user_id={},group_id={},{}",
@@ -196,11 +197,12 @@ fn mount_directly(mountpoint: &Path, options: &MountOptions) -> Result<Option<Ow
     flags.set(MsFlags::MS_NOEXEC, options.no_exec);
     flags.set(MsFlags::MS_NOATIME, options.no_atime);
     let source = options.source();
-    match mount(Some(source.as_os_str()), mountpoint, Some(FS_TYPE), flags, Some(data.as_str())) {
+    let mounted = mount(Some(source.as_os_str()), mountpoint, Some(FS_TYPE), flags, Some(data.as_str()));
+    match mounted.map_err(io::Error::from) {
         Ok(()) => Ok(Some(device.into())),
-        Err(Errno::EPERM) => Ok(None),
-        Err(Errno::ENODEV) => Err(MountError::NoDevice),
-        Err(error) => Err(MountError::Failed { mountpoint: mountpoint.to_owned(), why: error.desc().to_owned() }),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
+        Err(error) if is_no_device(&error) => Err(MountError::NoDevice),
+        Err(error) => Err(MountError::Failed { mountpoint: mountpoint.to_owned(), why: error.to_string() }),
     }
 }
 
@@ -216,12 +218,13 @@ pub(super) fn unmount(ours: &Mount) -> Result<(), MountError> {
     if let Some(cover) = top.filter(|mount| !ours.is(mount)) {
         return Err(stuck(format!("{} is mounted over it", cover.source.to_string_lossy())));
     }
-    match umount2(&ours.mountpoint, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
-        Ok(()) => Ok(()),
-        // Gone between the look and the call.
-        Err(Errno::EINVAL | Errno::ENOENT) => Ok(()),
-        Err(Errno::EPERM) => fusermount::unmount(&ours.mountpoint).map_err(stuck),
-        Err(error) => Err(stuck(error.desc().to_owned())),
+    let done = umount2(&ours.mountpoint, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW).map_err(io::Error::from);
+    let Err(error) = done else { return Ok(()) };
+    match error.kind() {
+        // No longer a mount point: gone between the look and the call.
+        io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => Ok(()),
+        io::ErrorKind::PermissionDenied => fusermount::unmount(&ours.mountpoint).map_err(stuck),
+        _ => Err(stuck(error.to_string())),
     }
 }
 
