@@ -77,8 +77,10 @@ pub(super) async fn identify(
     tree.set_meta(ACCOUNT, &me.id).map_err(failed)?;
     tree.set_meta(ACCOUNT_SHOWN, &me.login).map_err(failed)?;
     tree.set_meta(ROOT_FOLDER, &settings.root_folder).map_err(failed)?;
-    let largest = me.max_upload_size.unwrap_or(u64::MAX >> 1);
-    tree.set_meta(QUOTA, &format!("{} {} {largest}", me.space_amount, me.space_used)).map_err(failed)?;
+    if let (Some(total), Some(used)) = (me.space_amount, me.space_used) {
+        let largest = me.max_upload_size.unwrap_or(total);
+        tree.set_meta(QUOTA, &format!("{total} {used} {largest}")).map_err(failed)?;
+    }
     tree.plant_root(&settings.root_folder, root_attr(settings)).map_err(failed)?;
     Ok(Identity { me: me.id.clone(), account: Some(Account { id: me.id, name: me.name, login: me.login }) })
 }

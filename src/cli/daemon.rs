@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::base::{Secret, Timestamp, boot_id};
-use crate::box_api::{BoxClient, TokenSource};
+use crate::box_api::BoxClient;
 use crate::config::{Passthrough, Settings};
 use crate::content::{Content, Dirs, Limits};
 use crate::control::{Answerer, ControlServer, Facts};
