@@ -45,11 +45,7 @@ pub(super) fn client(settings: &Settings, token: Secret) -> Result<BoxClient, Da
 
 /// Asks Box who is signed in and whether the state directory is theirs, and plants the root. Without network a state
 /// directory that was used before is enough.
-pub(super) async fn identify(
-    client: &BoxClient,
-    tree: &Tree,
-    settings: &Settings,
-) -> Result<Identity, DaemonError> {
+pub(super) async fn identify(client: &BoxClient, tree: &Tree, settings: &Settings) -> Result<Identity, DaemonError> {
     let known = tree.meta(ACCOUNT).map_err(failed)?;
     let same_root = tree.meta(ROOT_FOLDER).map_err(failed)?.is_none_or(|root| root == settings.root_folder);
     if !same_root {

@@ -103,11 +103,12 @@ fn open_content(settings: &Settings) -> Result<Content, DaemonError> {
         cache: settings.cache_dir.clone(),
         rescue: settings.state_dir.join("rescue"),
     };
-    let limits =
-        Limits { spool: settings.spool_size_bytes, cache: settings.cache_size_bytes, floor: DISK_FLOOR_BYTES };
+    let limits = Limits { spool: settings.spool_size_bytes, cache: settings.cache_size_bytes, floor: DISK_FLOOR_BYTES };
     Content::open(dirs, limits).map_err(|e| {
         let (state, cache) = (settings.state_dir.display(), settings.cache_dir.display());
-        DaemonError::new(format!("{e}: make {state} and {cache} writable, or choose others with --state-dir and --cache-dir"))
+        DaemonError::new(format!(
+            "{e}: make {state} and {cache} writable, or choose others with --state-dir and --cache-dir"
+        ))
     })
 }
 
@@ -154,8 +155,8 @@ impl Daemon {
             let _in_runtime = runtime.enter();
             ControlServer::bind(&settings.state_dir).map_err(failed)?
         };
-        let mounted = fuse::mount(&mount_options(mountpoint, settings), vfs, runtime.handle().clone(), news)
-            .map_err(failed)?;
+        let mounted =
+            fuse::mount(&mount_options(mountpoint, settings), vfs, runtime.handle().clone(), news).map_err(failed)?;
         if settings.mount.passthrough == Passthrough::On && !mounted.passthrough() {
             return Err(DaemonError::new(
                 "passthrough=on, but this kernel or user cannot have it: it needs root and Linux 6.9 or later",

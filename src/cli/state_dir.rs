@@ -69,12 +69,11 @@ impl StateDir {
 
     /// Marks that everything was put down in order.
     pub(super) fn stopped_cleanly(&self, tree: &Tree) {
-        let marked = tree.sync().map_err(|e| e.to_string()).and_then(|()| {
-            match std::fs::remove_file(self.path.join(RUNNING)) {
+        let marked =
+            tree.sync().map_err(|e| e.to_string()).and_then(|()| match std::fs::remove_file(self.path.join(RUNNING)) {
                 Err(e) if e.kind() != ErrorKind::NotFound => Err(e.to_string()),
                 _ => Ok(()),
-            }
-        });
+            });
         if let Err(error) = marked {
             log::warn!("the next start will check everything: {error}");
         }

@@ -71,7 +71,8 @@ fn upload(tree: &Tree, node: &Node, id: &str, bytes: &[u8]) -> Settled {
             at(2),
         )
         .unwrap();
-    let answer = Remote { sha1: Some(Sha1Digest::of(bytes)), modified: Some(node.attr.mtime), ..item(id, &node.name, 5) };
+    let answer =
+        Remote { sha1: Some(Sha1Digest::of(bytes)), modified: Some(node.attr.mtime), ..item(id, &node.name, 5) };
     tree.settle_attempt(attempt.id, &Finish::Answered(Box::new(answer)), at(3)).unwrap()
 }
 
