@@ -6,8 +6,8 @@ use super::call::Call;
 use super::effect::{Answer, Effect, Event, SealResult};
 use super::planner::{FolderMemory, OpenState, Plan, Wait, plan};
 use super::translate;
-use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint};
-use crate::box_api::{ApiError, Applied, Heals, Item, Meaning};
+use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint, fold};
+use crate::box_api::{ApiError, Applied, ExistingItem, Heals, Item, Meaning};
 use crate::tree::{
     Ask, AskError, Attempt, AttemptKind, Finish, Hold, Learned, Listed, Presence, PushAsk, Remote, Settled,
     StoredStamp, Tree, TreeError,
@@ -43,7 +43,7 @@ const FRESH: Duration = Duration::from_secs(30);
 const MAX_LOOKS: usize = 1000;
 
 /// Whether a program has a node's bytes open; told by the content room.
-pub type OpenProbe = Box<dyn Fn(Option<ContentId>) -> OpenState + Send>;
+pub type OpenProbe = Box<dyn Fn(Ino, Option<ContentId>) -> OpenState + Send>;
 
 /// The state of the engine that is not in the tree: what is on its way right now.
 pub struct Core {
@@ -51,10 +51,11 @@ pub struct Core {
     open: OpenProbe,
     /// The signed-in user's id.
     me: String,
-    calls: HashMap<Ino, bool>,
+    calls: HashMap<Ino, Flight>,
     seals: HashSet<Ino>,
     listings: HashMap<Ino, Listing>,
-    looks: HashSet<BoxId>,
+    /// Items being looked at, and since when.
+    looks: HashMap<BoxId, Timestamp>,
     pushes: Vec<PushAsk>,
     listed: HashMap<Ino, Timestamp>,
     one_by_one: HashSet<Ino>,
@@ -65,8 +66,16 @@ pub struct Core {
     jitter: Box<dyn FnMut() -> f64 + Send>,
 }
 
-#[derive(Default)]
+/// A mutating call on its way.
+#[derive(Debug, Clone, Copy)]
+struct Flight {
+    upload: bool,
+    /// It repeats a call whose outcome is not known: that Box did not carry out this one says nothing about the first.
+    again: bool,
+}
+
 struct Listing {
+    started: Timestamp,
     replies: Vec<oneshot::Sender<Result<Listed, AskError>>>,
 }
 
@@ -89,7 +98,7 @@ impl Core {
             calls: HashMap::new(),
             seals: HashSet::new(),
             listings: HashMap::new(),
-            looks: HashSet::new(),
+            looks: HashMap::new(),
             pushes: Vec::new(),
             listed: HashMap::new(),
             one_by_one: HashSet::new(),
@@ -123,10 +132,14 @@ impl Core {
             Event::Tick => {}
             Event::Asked(ask) => self.asked(ask, now, &mut out)?,
             Event::Answered { attempt, ino, call, result } => {
-                self.calls.remove(&ino);
+                let again = self.calls.remove(&ino).is_some_and(|flight| flight.again);
                 match result {
+                    Ok(Answer::BytesChanged) => {
+                        self.not_applied(attempt, again, now)?;
+                        self.tree.unseal(ino, now)?;
+                    }
                     Ok(answer) => self.answered(attempt, ino, answer, now, &mut out)?,
-                    Err(error) => self.refused(attempt, ino, &call, &error, now, &mut out)?,
+                    Err(error) => self.refused(attempt, again, ino, &call, &error, now, &mut out)?,
                 }
             }
             Event::Looked { id, result } => self.looked(&id, result, now, &mut out)?,
@@ -150,7 +163,7 @@ impl Core {
                 self.outage.until = None;
                 self.tree.hurry(now)
             }
-            Ask::List { ino, reply } => self.list(ino, Some(reply), out),
+            Ask::List { ino, reply } => self.list(ino, Some(reply), now, out),
             Ask::Fetch(fetch) => {
                 out.push(Effect::Fetch(fetch));
                 Ok(())
@@ -168,6 +181,7 @@ impl Core {
         &mut self,
         ino: Ino,
         reply: Option<oneshot::Sender<Result<Listed, AskError>>>,
+        now: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Result<(), TreeError> {
         if let Some(listing) = self.listings.get_mut(&ino) {
@@ -183,7 +197,7 @@ impl Core {
             return Ok(());
         };
         let listing = self.tree.begin_listing()?;
-        self.listings.insert(ino, Listing { replies: reply.into_iter().collect() });
+        self.listings.insert(ino, Listing { started: now, replies: reply.into_iter().collect() });
         out.push(Effect::List { folder: ino, id, listing });
         Ok(())
     }
@@ -199,11 +213,11 @@ impl Core {
         self.reached();
         let remotes: Vec<_> = items.iter().map(|i| translate::remote(i, &self.me)).collect();
         let open = &self.open;
-        let learned = self.tree.learn_page(folder, listing, &remotes, |content| open(content).handles, now);
+        let learned = self.tree.learn_page(folder, listing, &remotes, |ino| open(ino, None).handles, now);
         match learned {
             Ok(learned) => {
                 failpoint("listing.page");
-                self.follow(learned, out)
+                self.follow(learned, now, out)
             }
             Err(TreeError::NoNode(_)) => Ok(()),
             Err(error) => Err(error),
@@ -218,15 +232,15 @@ impl Core {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Result<(), TreeError> {
-        let replies = self.listings.remove(&folder).map(|l| l.replies).unwrap_or_default();
+        let (started, replies) = self.listings.remove(&folder).map_or((now, Vec::new()), |l| (l.started, l.replies));
         let outcome = match result {
             Ok(()) => {
-                match self.tree.end_listing(folder, listing, MAX_LOOKS) {
-                    Ok(learned) => self.follow(learned, out)?,
+                match self.tree.end_listing(folder, listing, started, MAX_LOOKS) {
+                    Ok(learned) => self.follow(learned, now, out)?,
                     Err(TreeError::NoNode(_)) => {}
                     Err(error) => return Err(error),
                 }
-                self.settle_by_listing(folder, now, out)?;
+                self.settle_by_listing(folder, started, now, out)?;
                 self.listed.insert(folder, now);
                 self.tree.set_due(folder, Some(now))?;
                 Ok(Listed)
@@ -250,17 +264,18 @@ impl Core {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Result<(), TreeError> {
-        self.looks.remove(id);
+        let asked = self.looks.remove(id).unwrap_or(now);
         match result {
             Ok(item) => {
                 self.reached();
                 let remote = translate::remote(&item, &self.me);
-                self.settle_by_look(id, Some(&remote), now, out)?;
+                self.settle_by_look(id, Some(&remote), asked, now, out)?;
+                self.settle_by_name(&remote, asked, now, out)?;
                 self.learn(&remote, now, out)?;
             }
             Err(error) if matches!(error.meaning, Meaning::NotFound | Meaning::Trashed) => {
                 self.reached();
-                self.settle_by_look(id, None, now, out)?;
+                self.settle_by_look(id, None, asked, now, out)?;
                 self.gone(id, now, out)?;
             }
             Err(error) => self.unreachable(&error, now),
@@ -278,32 +293,81 @@ impl Core {
             return self.tree.lost(id, now);
         }
         let learned = self.tree.absent(id, now)?;
-        self.follow(learned, out)
+        self.follow(learned, now, out)
     }
 
     fn learn(&mut self, remote: &Remote, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
         let open = &self.open;
-        let learned = self.tree.learn(remote, |content| open(content).handles, now)?;
-        self.follow(learned, out)
+        let learned = self.tree.learn(remote, |ino| open(ino, None).handles, now)?;
+        self.follow(learned, now, out)
     }
 
-    /// Lost calls that were to make something in `folder`, after it was listed: a taken name with the attempt's bytes, or a
-    /// folder, is ours; anything else is somebody's.
-    fn settle_by_listing(&mut self, folder: Ino, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+    /// Lost calls that were to make something in `folder`, after a listing that was asked for when they had left: a taken name
+    /// with the attempt's bytes, or a folder, is ours; anything else is somebody's.
+    fn settle_by_listing(
+        &mut self,
+        folder: Ino,
+        asked: Timestamp,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
         let Ok(Some(id)) = self.tree.node(folder).map(|n| n.box_id) else { return Ok(()) };
         for (attempt, holder) in self.tree.unknown_attempts_in(&id)? {
+            if attempt.sent_at >= asked {
+                continue;
+            }
             let finish = match &holder {
-                Some(item) if is_ours(&attempt, item) => Finish::Answered(Box::new(item.clone())),
+                Some(item) if self.is_ours(&attempt, item)? => Finish::Found(Box::new(item.clone())),
                 _ => Finish::NotApplied,
             };
-            let settled = self.tree.settle_attempt(attempt.id, &finish, now)?;
-            self.after_settling(settled, out);
+            self.settle(&attempt, &finish, now, out)?;
             if let (Some(item), Finish::NotApplied) = (&holder, &finish) {
                 self.learn(item, now, out)?;
             }
-            self.tree.set_due(attempt.call.ino, Some(now))?;
         }
         Ok(())
+    }
+
+    /// Lost calls that were to make something under the name of `item`, which Box has.
+    fn settle_by_name(
+        &mut self,
+        item: &Remote,
+        asked: Timestamp,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
+        let Some(parent) = &item.parent else { return Ok(()) };
+        for (attempt, _) in self.tree.unknown_attempts_in(parent)? {
+            let same_name = attempt.call.name.as_deref().is_some_and(|n| fold(n) == fold(&item.name));
+            if attempt.sent_at < asked && same_name {
+                let ours = self.is_ours(&attempt, item)?;
+                let finish = if ours { Finish::Found(Box::new(item.clone())) } else { Finish::NotApplied };
+                self.settle(&attempt, &finish, now, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(
+        &mut self,
+        attempt: &Attempt,
+        finish: &Finish,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
+        let settled = self.tree.settle_attempt(attempt.id, finish, now)?;
+        self.after_settling(settled, out);
+        self.tree.set_due(attempt.call.ino, Some(now))
+    }
+
+    /// Whether the item is what the attempt was to make: no other node stands for it, and it has the bytes, or is a folder.
+    fn is_ours(&self, attempt: &Attempt, item: &Remote) -> Result<bool, TreeError> {
+        let alike = match attempt.call.kind {
+            AttemptKind::CreateFolder => item.id.is_folder(),
+            AttemptKind::UploadNew => item.sha1.is_some() && item.sha1 == attempt.call.sha1,
+            AttemptKind::UploadVersion | AttemptKind::Update | AttemptKind::Delete => false,
+        };
+        Ok(alike && self.tree.by_item(&item.id)?.is_none_or(|node| node.ino == attempt.call.ino))
     }
 
     /// A lost call on an item with an id: what Box has now tells whether it was carried out.
@@ -311,34 +375,37 @@ impl Core {
         &mut self,
         id: &BoxId,
         remote: Option<&Remote>,
+        asked: Timestamp,
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Result<(), TreeError> {
-        for attempt in self.tree.unknown_attempts_on(id)? {
+        for attempt in self.tree.unknown_attempts_on(id)?.into_iter().filter(|a| a.sent_at < asked) {
             let call = &attempt.call;
             let finish = match (call.kind, remote) {
                 (AttemptKind::Delete, None) => Finish::Deleted,
                 (_, None) | (AttemptKind::Delete, Some(_)) => Finish::NotApplied,
                 (AttemptKind::UploadVersion, Some(r)) => {
                     let ours = r.sha1.is_some() && r.sha1 == call.sha1 && r.version != call.base_version;
-                    if ours { Finish::Answered(Box::new(r.clone())) } else { Finish::NotApplied }
+                    if ours { Finish::Found(Box::new(r.clone())) } else { Finish::NotApplied }
                 }
                 (_, Some(r)) => {
                     let name = call.name.as_ref().is_none_or(|n| *n == r.name);
                     let parent = call.parent.is_none() || call.parent == r.parent;
                     let time = call.mtime_secs.is_none_or(|m| r.modified.is_some_and(|t| t.secs == m));
-                    if name && parent && time { Finish::Answered(Box::new(r.clone())) } else { Finish::NotApplied }
+                    if name && parent && time { Finish::Found(Box::new(r.clone())) } else { Finish::NotApplied }
                 }
             };
-            let settled = self.tree.settle_attempt(attempt.id, &finish, now)?;
-            self.after_settling(settled, out);
-            self.tree.set_due(call.ino, Some(now))?;
+            self.settle(&attempt, &finish, now, out)?;
         }
         Ok(())
     }
 
     fn sealed(&mut self, ino: Ino, content: ContentId, result: SealResult, now: Timestamp) -> Result<(), TreeError> {
         self.seals.remove(&ino);
+        if !self.tree.node(ino).is_ok_and(|node| node.content == Some(content)) {
+            // It was about bytes that a program has replaced meanwhile, or the node is gone.
+            return self.tree.set_due(ino, Some(now));
+        }
         match result {
             SealResult::Sealed { stamp, sha1 } => match self.tree.sealed(ino, content, stored(stamp), sha1) {
                 Ok(_) => {
@@ -367,10 +434,7 @@ impl Core {
         let finish = match answer {
             Answer::Item(item) => Finish::Answered(Box::new(translate::remote(&item, &self.me))),
             Answer::Deleted => Finish::Deleted,
-            Answer::BytesChanged => {
-                self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
-                return self.tree.unseal(ino, now);
-            }
+            Answer::BytesChanged => unreachable!("the caller has seen to it"),
         };
         let settled = self.tree.settle_attempt(attempt, &finish, now)?;
         failpoint("call.settled");
@@ -392,17 +456,18 @@ impl Core {
         out.extend(settled.confirmed.into_iter().map(Effect::ToCache));
     }
 
-    fn follow(&mut self, learned: Learned, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+    fn follow(&mut self, learned: Learned, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
         out.extend(learned.invalid.into_iter().map(Effect::Tell));
         out.extend(learned.dropped.into_iter().map(Effect::Drop));
         for id in learned.look_at {
-            self.look(id, out);
+            self.look(id, now, out);
         }
         Ok(())
     }
 
-    fn look(&mut self, id: BoxId, out: &mut Vec<Effect>) {
-        if self.looks.insert(id.clone()) {
+    fn look(&mut self, id: BoxId, now: Timestamp, out: &mut Vec<Effect>) {
+        if !self.looks.contains_key(&id) {
+            self.looks.insert(id.clone(), now);
             out.push(Effect::Look(id));
         }
     }
@@ -411,6 +476,7 @@ impl Core {
     fn refused(
         &mut self,
         attempt: AttemptId,
+        again: bool,
         ino: Ino,
         call: &Call,
         error: &ApiError,
@@ -426,7 +492,7 @@ impl Core {
         if let Meaning::NameTaken { existing } = &error.meaning {
             return self.name_taken(attempt, ino, existing.as_deref(), now, out);
         }
-        self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
+        self.not_applied(attempt, again, now)?;
         self.refused_for_good(ino, call, error, now, out)
     }
 
@@ -452,12 +518,12 @@ impl Core {
                 self.wake_parent(ino, now)
             }
             (Meaning::NotFound | Meaning::Trashed | Meaning::Changed, _, Some(item)) => {
-                self.look(item, out);
+                self.look(item, now, out);
                 self.retry(ino, error, now)
             }
             (Meaning::FolderNotEmpty, ..) => {
                 self.listed.remove(&ino);
-                self.list(ino, None, out)?;
+                self.list(ino, None, now, out)?;
                 self.retry(ino, error, now)
             }
             (Meaning::DigestMismatch | Meaning::BadDigest | Meaning::LocalFile, ..) => {
@@ -478,24 +544,53 @@ impl Core {
         }
     }
 
-    /// 409: the item that has the name is looked at; what it is decides (ours after all, merged, waited for, or a conflict).
+    /// Box certainly did not carry out this call; if it repeated a lost one, that one's outcome is as open as before.
+    fn not_applied(&mut self, attempt: AttemptId, again: bool, now: Timestamp) -> Result<(), TreeError> {
+        if again {
+            return self.tree.attempt_unknown(attempt);
+        }
+        self.tree.settle_attempt(attempt, &Finish::NotApplied, now).map(|_| ())
+    }
+
+    /// 409: the item that has the name is looked at; what it is decides (ours after all, adopted, waited for, or a conflict).
     fn name_taken(
         &mut self,
         attempt: AttemptId,
         ino: Ino,
-        existing: Option<&crate::box_api::ExistingItem>,
+        existing: Option<&ExistingItem>,
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Result<(), TreeError> {
-        self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
-        match existing {
-            Some(existing) => self.look(existing.id.clone(), out),
+        // Until it has been looked at, the holder may be what a lost call made.
+        self.tree.attempt_unknown(attempt)?;
+        self.tree.set_due(ino, Some(now.after(RECHECK)))?;
+        let Some(open) = self.tree.attempt(attempt)? else { return Ok(()) };
+        if open.call.target.is_some() {
+            self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
+        }
+        let Some(existing) = existing else {
+            let parent = open.call.parent.map(|id| self.tree.folder_of(&id)).transpose()?.flatten();
+            return parent.map_or(Ok(()), |parent| self.list(parent, None, now, out));
+        };
+        match self.clash(&open, existing)? {
+            Some(name) => {
+                self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
+                let hold = Hold::NeedsUser { reason: format!("name clashes with {name}") };
+                self.tree.hold(ino, Some(hold), None).map(|_| ())
+            }
             None => {
-                let parent = self.tree.node(ino)?.parent;
-                self.list(parent, None, out)?;
+                self.look(existing.id.clone(), now, out);
+                Ok(())
             }
         }
-        self.tree.set_due(ino, Some(now.after(RECHECK)))
+    }
+
+    /// A sibling whose name we think distinct, and Box does not.
+    fn clash(&self, attempt: &Attempt, existing: &ExistingItem) -> Result<Option<String>, TreeError> {
+        let Some(holder) = self.tree.by_item(&existing.id)? else { return Ok(None) };
+        let Some(wanted) = &attempt.call.name else { return Ok(None) };
+        let stays = holder.presence == Presence::Here && holder.base.as_ref().is_some_and(|b| b.name == holder.name);
+        Ok((stays && holder.name == existing.name && fold(wanted) != fold(&existing.name)).then_some(holder.name))
     }
 
     /// Tries the node again after a growing wait.
@@ -563,7 +658,7 @@ impl Core {
     /// One node, one step. Afterwards it is not due any more, unless its step could not be taken for lack of room (`false`).
     fn step(&mut self, ino: Ino, now: Timestamp, out: &mut Vec<Effect>) -> Result<bool, TreeError> {
         let Some(picture) = self.tree.picture(ino)? else { return Ok(true) };
-        let open = (self.open)(picture.node.content);
+        let open = (self.open)(ino, picture.node.content);
         let memory = self.memory(ino, picture.node.parent, now);
         match plan(&picture, open, memory) {
             Plan::Clean => {
@@ -580,11 +675,19 @@ impl Core {
             Plan::Call(call) => return self.call(ino, call, now, out),
             Plan::Repeat(attempt, call) => return self.repeat(ino, &attempt, call, now, out),
             Plan::Look(id) => {
-                self.look(id, out);
+                self.look(id, now, out);
                 self.tree.set_due(ino, Some(now.after(RECHECK)))?;
             }
             Plan::List(folder) => {
-                self.list(folder, None, out)?;
+                self.list(folder, None, now, out)?;
+                self.tree.set_due(ino, Some(now.after(RECHECK)))?;
+            }
+            Plan::FindOut(attempt, parent) => {
+                match self.tree.folder_of(&parent)? {
+                    Some(folder) => self.list(folder, None, now, out)?,
+                    // The folder is gone, and with it what was made in it.
+                    None => drop(self.tree.settle_attempt(attempt.id, &Finish::NotApplied, now)?),
+                }
                 self.tree.set_due(ino, Some(now.after(RECHECK)))?;
             }
             Plan::OneByOne => {
@@ -594,15 +697,19 @@ impl Core {
             }
             Plan::Undelete => {
                 if let Some(learned) = self.tree.undelete(ino, now)? {
-                    self.follow(learned, out)?;
-                    self.list(ino, None, out)?;
+                    self.follow(learned, now, out)?;
+                    self.list(ino, None, now, out)?;
                 }
                 self.tree.set_due(ino, Some(now.after(RECHECK)))?;
+            }
+            Plan::ComeBack => {
+                let learned = self.tree.come_back(ino, now)?;
+                self.follow(learned, now, out)?;
             }
             Plan::Split => {
                 let learned = self.tree.split_conflict(ino, now)?;
                 failpoint("conflict.split");
-                self.follow(learned, out)?;
+                self.follow(learned, now, out)?;
             }
             Plan::Wait(wait) => self.wait(ino, &wait, now)?,
         }
@@ -645,7 +752,7 @@ impl Core {
     }
 
     fn has_room(&self, call: &Call) -> bool {
-        !call.is_upload() || self.calls.values().filter(|upload| **upload).count() < MAX_UPLOADS
+        !call.is_upload() || self.calls.values().filter(|flight| flight.upload).count() < MAX_UPLOADS
     }
 
     fn call(&mut self, ino: Ino, call: Call, now: Timestamp, out: &mut Vec<Effect>) -> Result<bool, TreeError> {
@@ -654,7 +761,7 @@ impl Core {
         }
         let attempt = self.tree.begin_attempt(&call.attempt(ino), now)?;
         failpoint("call.attempted");
-        self.send(attempt.id, ino, call, out)?;
+        self.send(attempt.id, ino, call, false, out)?;
         Ok(true)
     }
 
@@ -670,12 +777,19 @@ impl Core {
             return Ok(false);
         }
         self.tree.resend_attempt(attempt.id, &call.attempt(ino), now)?;
-        self.send(attempt.id, ino, call, out)?;
+        self.send(attempt.id, ino, call, true, out)?;
         Ok(true)
     }
 
-    fn send(&mut self, attempt: AttemptId, ino: Ino, call: Call, out: &mut Vec<Effect>) -> Result<(), TreeError> {
-        self.calls.insert(ino, call.is_upload());
+    fn send(
+        &mut self,
+        attempt: AttemptId,
+        ino: Ino,
+        call: Call,
+        again: bool,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
+        self.calls.insert(ino, Flight { upload: call.is_upload(), again });
         self.tree.set_due(ino, None)?;
         out.push(Effect::Call { attempt, ino, call });
         Ok(())
@@ -696,14 +810,6 @@ impl Core {
             answer(Some(push.reply), Err(ask_error(error)));
         }
         Ok(())
-    }
-}
-
-/// Whether the item is what the attempt was to make.
-fn is_ours(attempt: &Attempt, item: &Remote) -> bool {
-    match attempt.call.kind {
-        AttemptKind::CreateFolder => item.id.is_folder(),
-        _ => item.sha1.is_some() && item.sha1 == attempt.call.sha1,
     }
 }
 

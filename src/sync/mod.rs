@@ -15,6 +15,8 @@ mod parts;
 mod planner;
 mod recovery;
 mod report;
+#[cfg(test)]
+mod simulation;
 mod translate;
 
 pub use board::{Reach, Uploading};

@@ -16,6 +16,8 @@ use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp};
 pub enum Finish {
     /// Box has what was asked for, and describes it.
     Answered(Box<Remote>),
+    /// No answer came, and Box was asked: it has this, which is ours. A folder may have been filled by others meanwhile.
+    Found(Box<Remote>),
     /// The item is deleted, or was already.
     Deleted,
     /// Certainly nothing happened.
@@ -46,10 +48,12 @@ impl Tree {
                         deleted(tx, target, now)?;
                     }
                 }
-                Finish::Answered(answer) => {
+                Finish::Answered(answer) | Finish::Found(answer) => {
                     attempts::settle(tx, id, Some(&answer.id), now)?;
                     remote::put(tx, answer)?;
-                    if let Some(node) = concerned(tx, &attempt)? {
+                    if let Some(mut node) = concerned(tx, &attempt)? {
+                        let made_here = matches!(finish, Finish::Answered(_));
+                        node.complete &= made_here || attempt.call.kind != AttemptKind::CreateFolder;
                         answered(tx, node, &attempt, answer, now, &mut settled)?;
                     }
                 }

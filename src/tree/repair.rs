@@ -45,6 +45,21 @@ impl Tree {
         })
     }
 
+    /// A file that was deleted here, and that somebody changed or moved in Box, is shown again as Box has it.
+    pub fn come_back(&self, ino: Ino, now: Timestamp) -> Result<Learned, TreeError> {
+        self.write(|tx| {
+            let node = tx.node(ino)?;
+            let mut learned = Learned::default();
+            let remote = node.item().map(|item| remote::get(tx, &item)).transpose()?.flatten();
+            learned.dropped.extend(node.content);
+            tx.remove(ino)?;
+            if let Some(remote) = remote.filter(|r| !r.trashed) {
+                news::appear(tx, &remote, now, &mut learned)?;
+            }
+            Ok(learned)
+        })
+    }
+
     /// The sealed bytes turned out to be different from what was sealed: they are sealed again.
     pub fn unseal(&self, ino: Ino, now: Timestamp) -> Result<(), TreeError> {
         self.write(|tx| {

@@ -12,7 +12,7 @@ fn tree() -> Tree {
     let attr = Attr { mode: 0o755, ..Attr::default() };
     tree.plant_root("0", attr).unwrap();
     let listing = tree.begin_listing().unwrap();
-    tree.end_listing(Ino::ROOT, listing, 10).unwrap();
+    tree.end_listing(Ino::ROOT, listing, at(0), 10).unwrap();
     tree
 }
 
@@ -208,7 +208,7 @@ fn what_a_listing_does_not_mention_is_looked_at_and_not_dropped() {
     tree.learn(&item("11", "a", 1), |_| false, at(0)).unwrap();
     let listing = tree.begin_listing().unwrap();
     tree.learn_page(Ino::ROOT, listing, &[item("12", "b", 2)], |_| false, at(1)).unwrap();
-    let learned = tree.end_listing(Ino::ROOT, listing, 10).unwrap();
+    let learned = tree.end_listing(Ino::ROOT, listing, at(0), 10).unwrap();
     assert_eq!(learned.look_at, vec![BoxId::file("11")]);
     assert!(matches!(tree.child(Ino::ROOT, "a").unwrap(), Lookup::Found(_)));
     tree.absent(&BoxId::file("11"), at(2)).unwrap();
@@ -302,7 +302,7 @@ fn a_reopened_tree_is_the_same() {
     let tree = Tree::open(&path, false).unwrap();
     tree.plant_root("0", Attr::default()).unwrap();
     let listing = tree.begin_listing().unwrap();
-    tree.end_listing(Ino::ROOT, listing, 1).unwrap();
+    tree.end_listing(Ino::ROOT, listing, at(0), 1).unwrap();
     let node = file(&tree, "a");
     let before = tree.node(node.ino).unwrap();
     drop(tree);

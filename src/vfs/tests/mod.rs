@@ -121,7 +121,7 @@ impl Engine {
         let items: Vec<_> = far.items.iter().filter(|i| i.parent.as_ref() == Some(&id)).cloned().collect();
         let listing = self.tree.begin_listing().unwrap();
         self.tree.learn_page(ino, listing, &items, |ino| self.content.is_held(ino), Timestamp::now()).unwrap();
-        self.tree.end_listing(ino, listing, 100).unwrap();
+        self.tree.end_listing(ino, listing, Timestamp::now(), 100).unwrap();
         Ok(Listed)
     }
 
