@@ -213,7 +213,8 @@ impl Core {
         self.reached();
         let remotes: Vec<_> = items.iter().map(|i| translate::remote(i, &self.me)).collect();
         let open = &self.open;
-        let learned = self.tree.learn_page(folder, listing, &remotes, |ino| open(ino, None).handles, now);
+        let asked = self.listings.get(&folder).map_or(now, |l| l.started);
+        let learned = self.tree.learn_page(folder, listing, &remotes, asked, |ino| open(ino, None).handles, now);
         match learned {
             Ok(learned) => {
                 failpoint("listing.page");
@@ -271,7 +272,7 @@ impl Core {
                 let remote = translate::remote(&item, &self.me);
                 self.settle_by_look(id, Some(&remote), asked, now, out)?;
                 self.settle_by_name(&remote, asked, now, out)?;
-                self.learn(&remote, now, out)?;
+                self.learn(&remote, asked, now, out)?;
             }
             Err(error) if matches!(error.meaning, Meaning::NotFound | Meaning::Trashed) => {
                 self.reached();
@@ -296,9 +297,15 @@ impl Core {
         self.follow(learned, now, out)
     }
 
-    fn learn(&mut self, remote: &Remote, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+    fn learn(
+        &mut self,
+        remote: &Remote,
+        asked: Timestamp,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
         let open = &self.open;
-        let learned = self.tree.learn(remote, |ino| open(ino, None).handles, now)?;
+        let learned = self.tree.learn(remote, asked, |ino| open(ino, None).handles, now)?;
         self.follow(learned, now, out)
     }
 
@@ -322,7 +329,7 @@ impl Core {
             };
             self.settle(&attempt, &finish, now, out)?;
             if let (Some(item), Finish::NotApplied) = (&holder, &finish) {
-                self.learn(item, now, out)?;
+                self.learn(item, asked, now, out)?;
             }
         }
         Ok(())

@@ -35,27 +35,29 @@ const FILE_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o755;
 
 impl Tree {
-    /// Merges what Box said of one item. `is_open` says whether a program has a node's bytes open: such bytes are not
+    /// Merges what Box said of one item when it was asked at `asked`. `is_open` says whether a program has a node's bytes open: such bytes are not
     /// swapped.
     pub fn learn(
         &self,
         item: &Remote,
+        asked: Timestamp,
         is_open: impl Fn(Ino) -> bool,
         now: Timestamp,
     ) -> Result<Learned, TreeError> {
         self.write(|tx| {
             let mut learned = Learned::default();
-            merge(tx, item, &is_open, now, &mut learned)?;
+            merge(tx, item, asked, &is_open, now, &mut learned)?;
             Ok(learned)
         })
     }
 
-    /// Merges a page of a listing of `folder`; `listing` is the number that [`Tree::begin_listing`] gave.
+    /// Merges a page of a listing of `folder`, asked for at `asked`; `listing` is the number that [`Tree::begin_listing`] gave.
     pub fn learn_page(
         &self,
         folder: Ino,
         listing: i64,
         items: &[Remote],
+        asked: Timestamp,
         is_open: impl Fn(Ino) -> bool,
         now: Timestamp,
     ) -> Result<Learned, TreeError> {
@@ -64,7 +66,7 @@ impl Tree {
             let id = tx.node(folder)?.box_id;
             for item in items {
                 let item = Remote { parent: id.clone(), ..item.clone() };
-                merge(tx, &item, &is_open, now, &mut learned)?;
+                merge(tx, &item, asked, &is_open, now, &mut learned)?;
                 tx.prepare_cached("UPDATE remote SET listing = ?3 WHERE kind = ?1 AND id = ?2")?.execute(params![
                     node_kind(item.id.kind).to_sql(),
                     item.id.id,
@@ -84,13 +86,7 @@ impl Tree {
 
     /// The listing is whole: the folder is complete. Items that were known in it and not mentioned are to be looked at before
     /// they are believed gone; at most `limit`. What we made since `asked` may be newer than the listing.
-    pub fn end_listing(
-        &self,
-        folder: Ino,
-        listing: i64,
-        asked: Timestamp,
-        limit: usize,
-    ) -> Result<Learned, TreeError> {
+    pub fn end_listing(&self, folder: Ino, listing: i64, asked: Timestamp, limit: usize) -> Result<Learned, TreeError> {
         self.write(|tx| {
             let mut node = tx.node(folder)?;
             node.complete = true;
@@ -104,7 +100,7 @@ impl Tree {
     pub fn absent(&self, id: &BoxId, now: Timestamp) -> Result<Learned, TreeError> {
         self.write(|tx| {
             let mut learned = Learned::default();
-            remote::bury(tx, id)?;
+            remote::bury(tx, id, now)?;
             if let Some(node) = rows::by_item(tx, id)? {
                 leave(tx, node, now, &mut learned)?;
             }
@@ -118,13 +114,7 @@ pub(super) fn shown_entry(node: &Node) -> Invalidation {
     Invalidation::Entry { parent: node.parent, name: shown_name(&node.name).into_owned() }
 }
 
-fn unseen(
-    tx: &Tx<'_>,
-    folder: &Node,
-    listing: i64,
-    asked: Timestamp,
-    limit: usize,
-) -> Result<Vec<BoxId>, TreeError> {
+fn unseen(tx: &Tx<'_>, folder: &Node, listing: i64, asked: Timestamp, limit: usize) -> Result<Vec<BoxId>, TreeError> {
     let Some(id) = &folder.box_id else { return Ok(Vec::new()) };
     let mut statement = tx.prepare_cached(
         "SELECT r.kind, r.id FROM remote r WHERE r.parent = ?1 AND r.trashed = 0 AND (r.listing IS NULL OR r.listing < ?2) \
@@ -159,11 +149,12 @@ fn node_kind(kind: ItemKind) -> NodeKind {
 fn merge(
     tx: &mut Tx<'_>,
     item: &Remote,
+    asked: Timestamp,
     is_open: &impl Fn(Ino) -> bool,
     now: Timestamp,
     learned: &mut Learned,
 ) -> Result<(), TreeError> {
-    if !attempts::on_item(tx, &item.id)?.is_empty() || !remote::put(tx, item)? {
+    if !attempts::on_item(tx, &item.id)?.is_empty() || !remote::put(tx, item, asked)? {
         return Ok(());
     }
     match (rows::by_item(tx, &item.id)?, item.trashed) {
@@ -384,13 +375,7 @@ fn is_inside(tx: &Tx<'_>, folder: Ino, top: Ino) -> Result<bool, TreeError> {
 }
 
 /// A clean content follows the version Box has, unless a program has the bytes open.
-fn follow_bytes(
-    node: &mut Node,
-    base: &Base,
-    item: &Remote,
-    is_open: &impl Fn(Ino) -> bool,
-    learned: &mut Learned,
-) {
+fn follow_bytes(node: &mut Node, base: &Base, item: &Remote, is_open: &impl Fn(Ino) -> bool, learned: &mut Learned) {
     if !node.is_file() || node.content_dirty() || is_open(node.ino) {
         return;
     }

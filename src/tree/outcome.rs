@@ -50,9 +50,14 @@ impl Tree {
                 }
                 Finish::Answered(answer) | Finish::Found(answer) => {
                     attempts::settle(tx, id, Some(&answer.id), now)?;
-                    remote::put(tx, answer)?;
+                    remote::put(tx, answer, now)?;
                     if let Some(mut node) = concerned(tx, &attempt)? {
                         let made_here = matches!(finish, Finish::Answered(_));
+                        let mut attempt = attempt;
+                        if let (false, Some(modified)) = (made_here, answer.modified) {
+                            // Of several calls that asked for the same bytes, nobody knows which one was carried out.
+                            attempt.call.mtime_secs = attempt.call.mtime_secs.and(Some(modified.as_box_holds().secs));
+                        }
                         node.complete &= made_here || attempt.call.kind != AttemptKind::CreateFolder;
                         answered(tx, node, &attempt, answer, now, &mut settled)?;
                     }
@@ -98,7 +103,7 @@ fn forget_deleted(tx: &mut Tx<'_>, node: &Node, contents: &mut Vec<ContentId>) -
 }
 
 fn deleted(tx: &mut Tx<'_>, id: &BoxId, now: Timestamp) -> Result<(), TreeError> {
-    remote::bury(tx, id)?;
+    remote::bury(tx, id, now)?;
     if let Some(mut node) = rows::by_item(tx, id)? {
         node.box_id = None;
         node.base = None;

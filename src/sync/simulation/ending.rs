@@ -113,7 +113,8 @@ impl World {
     fn no_bytes_lost(&self) -> Verdict {
         let nodes = self.nodes()?;
         for (ino, bytes) in &self.written {
-            let here = |node: &Node| node.content.is_some_and(|id| self.disk().get(id).is_some_and(|d| d.bytes == *bytes));
+            let here =
+                |node: &Node| node.content.is_some_and(|id| self.disk().get(id).is_some_and(|d| d.bytes == *bytes));
             let there = |_: &BoxId, held: &super::cloud::Held| held.versions.iter().any(|v| v.bytes == *bytes);
             if !nodes.iter().any(here) && !self.cloud.all().any(|(id, held)| there(id, held)) {
                 return Err(format!("I2: lost: '{}' of node {ino}", String::from_utf8_lossy(bytes)));

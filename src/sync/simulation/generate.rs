@@ -61,7 +61,13 @@ fn step(rng: &mut Rng, taste: &Taste, mark: &mut u8) -> Step {
         78..90 => Step::Wait(if taste.hasty { rng.u32(..1500) } else { rng.u32(..40_000) }),
         90..92 => Step::Hurry,
         92..94 => Step::List(if rng.bool() { "" } else { folder(rng, taste) }),
-        94..97 if taste.crashes => if rng.bool() { Step::Crash } else { Step::CrashAfter(rng.u8(..7)) },
+        94..97 if taste.crashes => {
+            if rng.bool() {
+                Step::Crash
+            } else {
+                Step::CrashAfter(rng.u8(..7))
+            }
+        }
         _ if taste.shared => foreign(rng, taste, mark),
         _ => Step::Wait(2000),
     }

@@ -42,13 +42,20 @@ impl World {
     /// A program that needs a folder which is not listed waits: here, the step is skipped.
     fn waits_for_a_listing(&mut self, step: &Step) -> Result<bool, String> {
         let paths: Vec<Path> = match *step {
-            Step::Save(p, ..) | Step::Open(_, p) | Step::Unlink(p) | Step::Mkdir(p) | Step::Rmdir(p) | Step::Touch(p, _) => vec![p],
+            Step::Save(p, ..)
+            | Step::Open(_, p)
+            | Step::Unlink(p)
+            | Step::Mkdir(p)
+            | Step::Rmdir(p)
+            | Step::Touch(p, _) => vec![p],
             Step::Rename(a, b) | Step::Exchange(a, b) => vec![a, b],
             _ => vec![],
         };
         for path in paths {
             let mut part = path;
-            while let Some((folder, _)) = part.rsplit_once('/').or(if part.is_empty() { None } else { Some(("", part)) }) {
+            while let Some((folder, _)) =
+                part.rsplit_once('/').or(if part.is_empty() { None } else { Some(("", part)) })
+            {
                 for at in [folder, path] {
                     if let Some(node) = self.find(at)?.filter(|n| n.is_folder() && !n.complete) {
                         let (reply, _nobody) = tokio::sync::oneshot::channel();
@@ -207,7 +214,9 @@ impl World {
     pub fn close(&mut self, slot: u8) -> Verdict {
         let Some(file) = self.open.remove(&slot) else { return Ok(()) };
         let data = self.disk().get(file.content).cloned();
-        let Some(data) = data else { return Err(format!("the data file of node {} is gone while it is open", file.ino)) };
+        let Some(data) = data else {
+            return Err(format!("the data file of node {} is gone while it is open", file.ino));
+        };
         self.saves += 1;
         let stamp = data.stored_stamp();
         let noted = self.tree.closed(file.ino, file.content, stamp, stamp.size, data.mtime, self.now);

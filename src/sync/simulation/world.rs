@@ -27,7 +27,12 @@ const PAGE: usize = 2;
 pub enum Task {
     Effect(Effect),
     /// The pages of a listing after this item.
-    More { folder: Ino, id: String, listing: i64, after: BoxId },
+    More {
+        folder: Ino,
+        id: String,
+        listing: i64,
+        after: BoxId,
+    },
 }
 
 /// A handle that a program holds for writing.
@@ -209,10 +214,9 @@ impl World {
                 let result = match self.disk().get(content) {
                     None => SealResult::Unreadable("it is gone".to_owned()),
                     Some(data) if data.writers > 0 => SealResult::Busy,
-                    Some(data) => SealResult::Sealed {
-                        stamp: data.stamp(),
-                        sha1: crate::base::Sha1Digest::of(&data.bytes),
-                    },
+                    Some(data) => {
+                        SealResult::Sealed { stamp: data.stamp(), sha1: crate::base::Sha1Digest::of(&data.bytes) }
+                    }
                 };
                 self.outcomes.push(Event::Sealed { ino, content, result });
             }
@@ -247,7 +251,12 @@ impl World {
         }
     }
 
-    fn call(&mut self, ino: Ino, call: &Call, fault: Fault) -> Result<Result<crate::sync::effect::Answer, ApiError>, String> {
+    fn call(
+        &mut self,
+        ino: Ino,
+        call: &Call,
+        fault: Fault,
+    ) -> Result<Result<crate::sync::effect::Answer, ApiError>, String> {
         self.calls += 1;
         let error = |meaning| Ok(Err(local_error("model", meaning, "")));
         self.faults += usize::from(fault != Fault::Fine);
@@ -278,7 +287,8 @@ impl World {
                 let Target::Version { file_id, base_version, .. } = &upload.target else { return Ok(None) };
                 let held = self.cloud.held(&BoxId::file(file_id.clone()));
                 let current = held.and_then(|h| h.version()).map(|v| v.id.clone());
-                Ok((current != *base_version).then(|| format!("I3: a version of node {ino} covers {current:?}, made from {base_version:?}")))
+                Ok((current != *base_version)
+                    .then(|| format!("I3: a version of node {ino} covers {current:?}, made from {base_version:?}")))
             }
             // A listing just before is all that can be had (DESIGN.md section 6): somebody may be quicker.
             Call::Delete { recursive: true, .. } if self.shared => Ok(None),
@@ -323,7 +333,9 @@ impl World {
         let mut seen = Snapshot::new();
         let mut folders = vec![(Ino::ROOT, String::new())];
         while let Some((folder, above)) = folders.pop() {
-            for node in nodes.iter().filter(|n| n.parent == folder && n.presence == Presence::Here && n.ino != Ino::ROOT) {
+            for node in
+                nodes.iter().filter(|n| n.parent == folder && n.presence == Presence::Here && n.ino != Ino::ROOT)
+            {
                 let path = if above.is_empty() { node.name.clone() } else { format!("{above}/{}", node.name) };
                 if node.is_folder() {
                     folders.push((node.ino, path.clone()));
@@ -375,10 +387,8 @@ pub fn same(what: &str, is: &Snapshot, other: &str, should: &Snapshot) -> Verdic
     }
     let differs = |path: &&String| is.get(*path) != should.get(*path);
     let paths: std::collections::BTreeSet<&String> = is.keys().chain(should.keys()).filter(differs).collect();
-    let lines: Vec<String> = paths
-        .iter()
-        .map(|path| format!("  {path}: {:?}, should be {:?}", is.get(*path), should.get(*path)))
-        .collect();
+    let lines: Vec<String> =
+        paths.iter().map(|path| format!("  {path}: {:?}, should be {:?}", is.get(*path), should.get(*path))).collect();
     Err(format!("{what} differs from {other}:\n{}", lines.join("\n")))
 }
 
