@@ -83,6 +83,11 @@ pub(super) fn check_machine(options: &MountOptions) -> Result<(), Failure> {
                  '--device /dev/fuse --cap-add SYS_ADMIN'",
             ));
         }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return Err(Failure::new(
+                "/dev/fuse is for root alone: run 'chmod 666 /dev/fuse' as root, or mount as root",
+            ));
+        }
         Err(error) => return Err(Failure::new(format!("cannot open /dev/fuse: {error}"))),
     }
     if geteuid().is_root() {
