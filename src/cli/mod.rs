@@ -5,7 +5,9 @@
 mod background;
 mod completions;
 mod daemon;
+mod demo;
 mod detach;
+mod emulator;
 mod exit;
 mod logging;
 mod mount;
@@ -45,6 +47,8 @@ enum Command {
     Status(status::Arguments),
     Wait(wait::Arguments),
     Retry(retry::Arguments),
+    Emulator(Box<emulator::Arguments>),
+    Demo(demo::Arguments),
     Completions(completions::Arguments),
 }
 
@@ -58,6 +62,8 @@ pub fn run() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Wait(arguments) => wait::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
+        Command::Emulator(arguments) => emulator::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     };
     result.unwrap_or_else(Failure::tell).into()

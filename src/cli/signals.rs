@@ -1,19 +1,32 @@
 //! Being asked to stop.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::io;
 
-/// Returns at the first SIGTERM, SIGINT or SIGHUP from now on.
-///
-/// # Panics
-/// Outside a tokio runtime with its signal driver.
-#[expect(dead_code, reason = "the daemon waits for it once it is put together")]
-pub(super) async fn stop_asked() {
-    let listen = |kind| signal(kind).expect("a runtime with IO takes these signals");
-    let (mut term, mut int, mut hup) =
-        (listen(SignalKind::terminate()), listen(SignalKind::interrupt()), listen(SignalKind::hangup()));
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-        _ = hup.recv() => {}
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Listens for SIGTERM, SIGINT and SIGHUP from the moment it is made.
+pub(super) struct StopSignals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl StopSignals {
+    /// To be called inside a tokio runtime with IO.
+    pub(super) fn listen() -> io::Result<StopSignals> {
+        Ok(StopSignals {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Returns at the first of them.
+    pub(super) async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+            _ = self.hup.recv() => {}
+        }
     }
 }

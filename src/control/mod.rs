@@ -4,12 +4,14 @@
 //! ([`Client`]) blocks, since commands have nothing else to do. [`Mounted`] finds the daemon of a path. Nothing here
 //! knows what a request means, and nobody but the mount's owner and root gets an answer.
 
+mod answer;
 mod client;
 mod mounts;
 mod protocol;
 mod server;
 mod socket_path;
 
+pub use answer::{Answerer, Facts};
 pub use client::{Client, ClientError};
 pub use mounts::{FindError, Mounted, Place, find, mount_at, mounts};
 pub use protocol::{

@@ -4,11 +4,11 @@ use super::board::{Board, Reach, Uploading};
 use super::core::Core;
 use super::effect::{Effect, Event};
 use super::executor::{Executor, MAX_PARTS};
-use super::planner::OpenState;
+use super::planner::{FolderMemory, OpenState, Plan, plan};
 use crate::base::{ContentId, Timestamp};
 use crate::box_api::BoxClient;
 use crate::content::Content;
-use crate::tree::{Ask, Invalidation, Tree, TreeError};
+use crate::tree::{Ask, Invalidation, Picture, Tree, TreeError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -34,11 +34,16 @@ pub struct Parts {
     /// The signed-in user's id.
     pub me: String,
     pub asks: mpsc::Receiver<Ask>,
+    /// The other end of `asks`, for the engine's own commands.
+    pub ask: mpsc::Sender<Ask>,
     pub tell: mpsc::Sender<Invalidation>,
 }
 
 /// A running engine.
 pub struct Engine {
+    tree: Arc<Tree>,
+    content: Arc<Content>,
+    asks: mpsc::Sender<Ask>,
     board: Arc<Board>,
     client: BoxClient,
     stop: watch::Sender<bool>,
@@ -57,12 +62,40 @@ impl Engine {
         let board = Arc::new(Board::default());
         let (stop, stopped) = watch::channel(false);
         let client = parts.client.clone();
+        let (tree, content, asks) = (parts.tree.clone(), parts.content.clone(), parts.ask.clone());
         let (shown, runtime) = (board.clone(), runtime.clone());
         let thread = std::thread::Builder::new()
             .name("sync".to_owned())
             .spawn(move || supervise(parts, shown, runtime, stopped))
             .map_err(|e| TreeError::Damaged(format!("no thread for the engine: {e}")))?;
-        Ok(Engine { board, client, stop, thread: Some(thread) })
+        Ok(Engine { tree, content, asks, board, client, stop, thread: Some(thread) })
+    }
+
+    pub(super) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Looks at everything that is not in Box at once, without settling.
+    pub fn hurry(&self) {
+        if self.asks.try_send(Ask::Hurry).is_err() {
+            // A full channel wakes the engine anyway; the database remembers what is due.
+            log::debug!("the engine is busy; it hurries with the next event");
+        }
+    }
+
+    /// Bytes in the cache and in the spool.
+    pub fn usage(&self) -> (u64, u64) {
+        use crate::content::Place;
+        (self.content.usage(Place::Cache), self.content.usage(Place::Spool))
+    }
+
+    /// Why the node is not on its way.
+    pub(super) fn reason(&self, picture: &Picture) -> String {
+        let open = open_state(&self.content, picture.node.content);
+        match plan(picture, open, FolderMemory::default()) {
+            Plan::Wait(wait) => wait.reason(),
+            _ => "waits for its turn".to_owned(),
+        }
     }
 
     pub fn uploads(&self) -> Vec<Uploading> {
@@ -177,8 +210,12 @@ fn start(tasks: &mut JoinSet<()>, executor: &Executor, effect: Effect, runtime: 
 
 /// Asks the content room whether a program has the bytes open.
 fn open_probe(content: Arc<Content>) -> Box<dyn Fn(Option<ContentId>) -> OpenState + Send> {
-    Box::new(move |id| match id.and_then(|id| content.get(id)) {
+    Box::new(move |id| open_state(&content, id))
+}
+
+fn open_state(content: &Content, id: Option<ContentId>) -> OpenState {
+    match id.and_then(|id| content.get(id)) {
         Some(file) => OpenState { handles: true, writers: file.writers() > 0 },
         None => OpenState::default(),
-    })
+    }
 }

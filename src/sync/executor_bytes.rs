@@ -48,8 +48,14 @@ pub async fn seal(executor: &Executor, id: ContentId) -> SealResult {
         Err(reason) => return SealResult::Unreadable(reason),
     };
     for wait in PROBE_WAITS {
-        let probed = file.clone();
-        let sealing = blocking(move || probed.seal(None).map_err(|e| e.to_string())).await;
+        let (probed, content) = (file.clone(), executor.content.clone());
+        let sealing = blocking(move || {
+            let sealing = probed.seal(None).map_err(|e| e.to_string())?;
+            // Sealed means on the disk, the name included.
+            content.sync_spool().map_err(|e| e.to_string())?;
+            Ok(sealing)
+        })
+        .await;
         match sealing {
             Ok(Sealing::Sealed { stamp, sha1, .. }) => return SealResult::Sealed { stamp, sha1 },
             Ok(Sealing::Busy | Sealing::Unchanged(_)) => tokio::time::sleep(wait).await,

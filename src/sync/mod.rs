@@ -13,8 +13,12 @@ mod executor_chunks;
 mod executor_upload;
 mod parts;
 mod planner;
+mod recovery;
+mod report;
 mod translate;
 
 pub use board::{Reach, Uploading};
 pub use engine::{Engine, Parts};
-pub use planner::{Wait, hold_reason};
+pub use planner::hold_reason;
+pub use recovery::{Recovered, recover};
+pub use report::{Failing, Left, Report};

@@ -73,6 +73,14 @@ impl Tree {
         self.write(|tx| tx.due(ino, at))
     }
 
+    /// When `ino` is looked at next.
+    pub fn due_of(&self, ino: Ino) -> Result<Option<Timestamp>, TreeError> {
+        let inner = self.lock();
+        let mut statement = inner.db().prepare_cached("SELECT due FROM nodes WHERE ino = ?1")?;
+        let due: Option<Option<i64>> = statement.query_row([ino.0 as i64], |r| r.get(0)).optional()?;
+        Ok(due.flatten().map(Timestamp::from_nanos))
+    }
+
     /// The dirty nodes due at `now`, longest due first, at most `limit`.
     pub fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Ino>, TreeError> {
         let inner = self.lock();

@@ -220,7 +220,7 @@ impl Tree {
         })
     }
 
-    /// The bytes are sealed: nobody can still change them, and this is their digest. Equal to base's: the content is clean.
+    /// The bytes are sealed: nobody can still change them, they are on the disk, and this is their digest. Equal to base's: the content is clean.
     pub fn sealed(
         &self,
         ino: Ino,
@@ -235,6 +235,7 @@ impl Tree {
             row.stamp = Some(stamp);
             row.size = stamp.size;
             row.ranges = None;
+            row.durable = true;
             if node.content == Some(content) {
                 node.unsealed = false;
                 node.attr.size = stamp.size;

@@ -166,3 +166,16 @@ async fn listings_go_on_until_there_is_no_marker() {
     assert_eq!((last.next, last.entries[0].id.clone()), (None, BoxId::file("2")));
     assert!(server.seen()[0].path.starts_with("/2.0/folders/0/items?usemarker=true&limit=1000&fields="));
 }
+
+#[test]
+fn a_ca_file_that_holds_no_certificate_is_a_clear_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let empty = dir.path().join("empty.pem");
+    std::fs::write(&empty, "not a certificate").unwrap();
+    for ca_file in [dir.path().join("none.pem"), empty] {
+        let options = ClientOptions { ca_file: Some(ca_file.clone()), ..ClientOptions::default() };
+        let error = BoxClient::new(options, TokenSource::Fixed(boxfs::base::Secret::new(TOKEN))).err().unwrap();
+        assert_eq!(error.meaning, Meaning::BadOptions);
+        assert!(error.to_string().contains(&ca_file.display().to_string()), "{error}");
+    }
+}

@@ -5,6 +5,7 @@
 mod canned;
 mod downloads;
 mod emulated;
+mod emulated_sessions;
 mod faults;
 mod log_watch;
 mod support;

@@ -1,7 +1,7 @@
 //! What the tests have in common: clients, local files, item texts.
 
 use boxfs::base::{Secret, Sha1Digest};
-use boxfs::box_api::{ApiLimits, BoxClient, ClientOptions, Download, Payload, TokenSource};
+use boxfs::box_api::{ApiError, ApiLimits, BoxClient, ClientOptions, Download, Meaning, Payload, TokenSource};
 use boxfs::emulator::Emulator;
 use std::fs::File;
 use std::io::Write;
@@ -45,7 +45,7 @@ pub fn payload(bytes: &[u8]) -> Payload {
     }
 }
 
-pub async fn read_all(mut download: Download) -> Result<Vec<u8>, boxfs::box_api::ApiError> {
+pub async fn read_all(mut download: Download) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = download.chunk().await? {
         bytes.extend_from_slice(&chunk);
@@ -56,4 +56,9 @@ pub async fn read_all(mut download: Download) -> Result<Vec<u8>, boxfs::box_api:
 /// A file as a server answers with it.
 pub fn file_json(id: &str, name: &str) -> String {
     format!(r#"{{"type":"file","id":"{id}","etag":"0","name":"{name}","size":3,"parent":{{"id":"0"}}}}"#)
+}
+
+/// Why a call failed.
+pub fn meaning<T: std::fmt::Debug>(result: Result<T, ApiError>) -> Meaning {
+    result.unwrap_err().meaning
 }

@@ -1,0 +1,187 @@
+//! What the requests mean: questions to the engine, turned into replies.
+
+use super::protocol::{
+    Account, Amount, ApiUse, Events, Failure, Pending, Progress, Refusal, Reply, Request, Space, StatusReport,
+    Uploading, Waiting,
+};
+use super::server::Asked;
+use crate::base::{Ino, Timestamp};
+use crate::sync::{Engine, Failing, Left, Report};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// How often a long request looks at what is left.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How often it says how far it is.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+
+/// What the answers need besides the engine.
+pub struct Facts {
+    pub mountpoint: String,
+    pub account: Option<Account>,
+    pub cache_limit: u64,
+    pub spool_limit: u64,
+    /// Turns the name of an errno into its number; the table is the kernel room's.
+    pub errno: fn(&str) -> Option<i32>,
+}
+
+/// Answers requests of one daemon.
+pub struct Answerer {
+    pub engine: Arc<Engine>,
+    pub facts: Facts,
+    /// Told once a client wants the mount gone.
+    pub unmount: mpsc::Sender<()>,
+}
+
+impl Answerer {
+    /// Answers until nobody asks any more; each request has a task of its own.
+    pub async fn run(self: Arc<Self>, mut asked: mpsc::Receiver<Asked>) {
+        while let Some(asked) = asked.recv().await {
+            let answerer = self.clone();
+            tokio::spawn(async move { answerer.answer(asked).await });
+        }
+    }
+
+    async fn answer(&self, asked: Asked) {
+        let Asked { request, reply } = asked;
+        let last = match request {
+            Request::Status { path } => self.at(&path, |top| self.status(top)),
+            Request::Retry { path } => {
+                self.at(&path, |top| self.engine.retry(top).map_or_else(|e| failed(&e), |()| Reply::Done))
+            }
+            Request::Wait { path, timeout_ms } => match self.engine.find(&path) {
+                Ok(Some(top)) => self.wait(top, timeout_ms.map(Duration::from_millis), &reply).await,
+                Ok(None) => no_such(&path),
+                Err(error) => failed(&error),
+            },
+            Request::Unmount { timeout_ms } => {
+                let last = self.wait(Ino::ROOT, Some(Duration::from_millis(timeout_ms)), &reply).await;
+                if self.unmount.send(()).await.is_err() {
+                    log::debug!("the daemon is stopping already");
+                }
+                last
+            }
+        };
+        if reply.send(last).await.is_err() {
+            log::debug!("the client did not wait for its answer");
+        }
+    }
+
+    fn at(&self, path: &str, answer: impl FnOnce(Ino) -> Reply) -> Reply {
+        match self.engine.find(path) {
+            Ok(Some(top)) => answer(top),
+            Ok(None) => no_such(path),
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Until Box has everything below `top`, or the time is over, or only what is stuck is left.
+    async fn wait(&self, top: Ino, limit: Option<Duration>, reply: &mpsc::Sender<Reply>) -> Reply {
+        let started = Instant::now();
+        let mut told = started;
+        loop {
+            let left = match self.engine.left(top) {
+                Ok(left) => left,
+                Err(error) => return failed(&error),
+            };
+            if left == Left::default() {
+                return Reply::Done;
+            }
+            let over = limit.is_some_and(|limit| started.elapsed() >= limit);
+            if over || left.moving.count == 0 {
+                return self.pending(top);
+            }
+            if told.elapsed() >= TELL_EVERY || told == started {
+                told = Instant::now();
+                self.engine.hurry();
+                let progress = self.progress(top, left);
+                match reply.try_send(Reply::Progress(progress)) {
+                    Err(mpsc::error::TrySendError::Closed(_)) => return Reply::Done,
+                    // A slow reader misses a step of the progress.
+                    Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => {}
+                }
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn progress(&self, top: Ino, left: Left) -> Progress {
+        let uploading = self.engine.report(top).map(|r| uploading(&r)).unwrap_or_default();
+        let sent: u64 = uploading.iter().map(|u| u.sent).sum();
+        Progress {
+            pending: Amount { count: left.moving.count, bytes: left.moving.bytes.saturating_sub(sent) },
+            uploading,
+            failed: left.stuck,
+            online: self.engine.reach().trouble.is_none(),
+        }
+    }
+
+    fn pending(&self, top: Ino) -> Reply {
+        match self.engine.report(top) {
+            Ok(report) => Reply::Pending(Pending {
+                pending: Amount { count: report.pending.count, bytes: report.pending.bytes },
+                failed: report.failed.iter().map(|f| self.failure(f)).collect(),
+                waiting: waiting(&report),
+            }),
+            Err(error) => failed(&error),
+        }
+    }
+
+    fn status(&self, top: Ino) -> Reply {
+        let report = match self.engine.report(top) {
+            Ok(report) => report,
+            Err(error) => return failed(&error),
+        };
+        let reach = self.engine.reach();
+        let (cache, spool) = self.engine.usage();
+        let now = Timestamp::now();
+        Reply::Status(Box::new(StatusReport {
+            mountpoint: self.facts.mountpoint.clone(),
+            account: self.facts.account.clone(),
+            online: reach.trouble.is_none(),
+            pending: Amount { count: report.pending.count, bytes: report.pending.bytes },
+            uploading: uploading(&report),
+            failed: report.failed.iter().map(|f| self.failure(f)).collect(),
+            conflicts: Vec::new(),
+            cache: Space { bytes: cache, limit: self.facts.cache_limit },
+            spool: Space { bytes: spool, limit: self.facts.spool_limit },
+            api: ApiUse {
+                calls: self.engine.calls().into_iter().map(|(kind, n)| (kind.to_owned(), n)).collect(),
+                throttled_until: self.engine.throttled_until().filter(|t| *t > now).map(|t| t.to_rfc3339()),
+            },
+            events: Events { position: None, age: reach.last_answer.map(|t| now.since(t).as_secs()) },
+            waiting: waiting(&report),
+        }))
+    }
+
+    fn failure(&self, failing: &Failing) -> Failure {
+        Failure {
+            path: failing.path.clone(),
+            errno: failing.errno.as_deref().and_then(self.facts.errno),
+            reason: failing.reason.clone(),
+            next_try: failing.next_try.map(|t| t.to_rfc3339()),
+        }
+    }
+}
+
+fn uploading(report: &Report) -> Vec<Uploading> {
+    report
+        .uploading
+        .iter()
+        .map(|(path, sent, size)| Uploading { path: path.clone(), sent: *sent, size: *size })
+        .collect()
+}
+
+fn waiting(report: &Report) -> Vec<Waiting> {
+    report.waiting.iter().map(|(path, reason)| Waiting { path: path.clone(), reason: reason.clone() }).collect()
+}
+
+fn no_such(path: &str) -> Reply {
+    Reply::Error { refusal: Refusal::NoSuchPath, message: format!("there is no '{path}' in this mount") }
+}
+
+fn failed(error: &dyn std::error::Error) -> Reply {
+    Reply::Error { refusal: Refusal::Failed, message: error.to_string() }
+}

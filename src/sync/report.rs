@@ -1,0 +1,151 @@
+//! What the engine can say about the work that is left, for `status`, `wait` and unmounting. All lists are bounded.
+
+use super::engine::Engine;
+use super::planner::hold_reason;
+use crate::base::{Ino, Timestamp};
+use crate::tree::{Hold, Lookup, Node, Pending, TreeError};
+
+/// Entries in each list of a report: more than a person reads.
+const MAX_LISTED: usize = 100;
+
+/// Dirty nodes read from the database at a time.
+const PAGE: usize = 500;
+
+/// Uploads under way and what keeps the rest, below one node.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Everything that Box does not have, whatever keeps it.
+    pub pending: Pending,
+    /// path, bytes sent, size
+    pub uploading: Vec<(String, u64, u64)>,
+    pub failed: Vec<Failing>,
+    /// path, reason
+    pub waiting: Vec<(String, String)>,
+}
+
+/// A node that is not sent for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failing {
+    pub path: String,
+    /// The name of the error that a program is told, such as `EDQUOT`.
+    pub errno: Option<String>,
+    pub reason: String,
+    pub next_try: Option<Timestamp>,
+}
+
+/// What is still to be done below a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Moves by itself.
+    pub moving: Pending,
+    /// Needs the user, or a change of the file.
+    pub stuck: u64,
+}
+
+impl Engine {
+    /// Everything below `top` that is not in Box.
+    pub fn report(&self, top: Ino) -> Result<Report, TreeError> {
+        let mut report = Report::default();
+        let uploads = self.uploads();
+        for upload in &uploads {
+            if self.tree().is_below(upload.ino, top)? && report.uploading.len() < MAX_LISTED {
+                report.uploading.push((self.tree().path(upload.ino)?, upload.sent, upload.size));
+            }
+        }
+        self.each_dirty(top, |node| {
+            let sending = uploads.iter().any(|u| u.ino == node.ino);
+            count(&mut report.pending, &node);
+            match &node.hold {
+                Some(hold) if !matches!(hold, Hold::LocalOnly) => {
+                    if report.failed.len() < MAX_LISTED {
+                        report.failed.push(self.failing(&node, hold)?);
+                    }
+                }
+                _ if sending || report.waiting.len() >= MAX_LISTED => {}
+                _ => {
+                    let reason = self.why(&node)?;
+                    report.waiting.push((self.tree().path(node.ino)?, reason));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(report)
+    }
+
+    /// How much is left below `top`.
+    pub fn left(&self, top: Ino) -> Result<Left, TreeError> {
+        let mut left = Left::default();
+        self.each_dirty(top, |node| {
+            match &node.hold {
+                Some(Hold::LocalOnly) => {}
+                Some(hold) if hold.is_terminal() => left.stuck += 1,
+                _ => count(&mut left.moving, &node),
+            }
+            Ok(())
+        })?;
+        Ok(left)
+    }
+
+    /// Takes the holds off everything below `top` and looks at it at once.
+    pub fn retry(&self, top: Ino) -> Result<(), TreeError> {
+        let now = Timestamp::now();
+        self.each_dirty(top, |node| {
+            if node.hold.is_some() {
+                self.tree().hold(node.ino, None, Some(now))?;
+            }
+            Ok(())
+        })?;
+        self.hurry();
+        Ok(())
+    }
+
+    /// The node that `path`, as shown and relative to the root, names among those known here.
+    pub fn find(&self, path: &str) -> Result<Option<Ino>, TreeError> {
+        let mut at = Ino::ROOT;
+        for part in path.split('/').filter(|p| !p.is_empty()) {
+            match self.tree().child(at, &crate::base::box_name(part))? {
+                Lookup::Found(node) => at = node.ino,
+                Lookup::Missing | Lookup::Unlisted => return Ok(None),
+            }
+        }
+        Ok(Some(at))
+    }
+
+    fn each_dirty(&self, top: Ino, mut visit: impl FnMut(Node) -> Result<(), TreeError>) -> Result<(), TreeError> {
+        let mut after = Ino(0);
+        loop {
+            let page = self.tree().dirty(after, false, PAGE)?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = last.ino;
+            for node in page {
+                // The node may be gone by now, or its folder: then it is not left.
+                if top == Ino::ROOT || self.tree().is_below(node.ino, top).unwrap_or(false) {
+                    visit(node)?;
+                }
+            }
+        }
+    }
+
+    fn failing(&self, node: &Node, hold: &Hold) -> Result<Failing, TreeError> {
+        let errno = match hold {
+            Hold::Failed { errno, .. } => Some(errno.clone()),
+            _ => None,
+        };
+        let next_try = if hold.is_terminal() { None } else { self.tree().due_of(node.ino)? };
+        Ok(Failing { path: self.tree().path(node.ino)?, errno, reason: hold_reason(hold), next_try })
+    }
+
+    fn why(&self, node: &Node) -> Result<String, TreeError> {
+        Ok(match self.tree().picture(node.ino)? {
+            Some(picture) => self.reason(&picture),
+            None => "done".to_owned(),
+        })
+    }
+}
+
+fn count(pending: &mut Pending, node: &Node) {
+    pending.count += 1;
+    if node.content_dirty() && node.presence == crate::tree::Presence::Here {
+        pending.bytes += node.attr.size;
+    }
+}
