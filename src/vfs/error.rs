@@ -74,7 +74,7 @@ pub type Result<T> = std::result::Result<T, VfsError>;
 pub struct Need(Pin<Box<dyn Future<Output = Result<()>> + Send>>);
 
 impl Need {
-    pub fn new(future: impl Future<Output = Result<()>> + Send + 'static) -> Need {
+    pub(super) fn new(future: impl Future<Output = Result<()>> + Send + 'static) -> Need {
         Need(Box::pin(future))
     }
 }

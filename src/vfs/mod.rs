@@ -3,9 +3,27 @@
 //! Every call is answered at once from this machine, or says what it has to wait for; none waits for the network itself. Knows
 //! nothing of the kernel's protocol and nothing of Box's calls: what it needs from Box it asks for by a value on a channel.
 
+mod asks;
+mod attrs;
+mod bookmarks;
+mod bytes;
+mod dirs;
 mod error;
+mod handles;
+mod inodes;
+mod io;
+mod lookup;
+mod names;
+mod open;
+mod quota;
+mod state;
+#[cfg(test)]
+mod tests;
 mod types;
+mod xattrs;
 
-pub use crate::content::{Allocate, Seek};
+pub use crate::content::Seek;
+pub use crate::tree::{Invalidation, RenameHow};
 pub use error::{Need, Result, VfsError};
+pub use state::{Durability, Settings, Vfs};
 pub use types::{Attr, Caller, DirEntry, Entry, Fh, FileKind, Looked, OpenHow, Opened, SetAttr, SetTime, StatFs, Way};

@@ -1,0 +1,185 @@
+//! The bytes behind an inode: finding or making its data file, making it writable, noting what became of it.
+
+use super::asks::Source;
+use super::error::{Result, VfsError};
+use super::inodes::OpenInode;
+use super::state::{Vfs, now};
+use crate::base::{ContentId, Ino};
+use crate::content::{ContentError, DataFile, Identity, Place, Ranges, Saved, Stamp};
+use crate::tree::{self, ContentRow, ContentState, Node, StoredStamp};
+use std::io;
+use std::sync::Arc;
+
+/// A node's data file, and what the database knows of it.
+pub(super) struct Bytes {
+    pub file: Arc<DataFile>,
+    pub row: ContentRow,
+}
+
+impl Bytes {
+    pub fn source(&self, ino: Ino) -> Option<Source> {
+        let origin = self.row.origin.clone()?;
+        Some(Source { ino, file: self.file.clone(), origin })
+    }
+}
+
+impl Vfs {
+    /// The data file of `node`; a cold one is made for a file of which nothing is here.
+    pub(super) fn bytes(&self, node: &Node) -> Result<Bytes> {
+        let row = match node.content {
+            Some(id) => self.tree.content(id).map_err(|e| self.tree_error(e))?,
+            None => None,
+        };
+        let Some(row) = row else { return self.cold_bytes(node) };
+        let place = match row.place {
+            tree::Place::Spool => Place::Spool,
+            tree::Place::Cache => Place::Cache,
+        };
+        let ranges = row.ranges.as_deref().map(Ranges::from_bytes).transpose().map_err(io::Error::other)?;
+        match self.content.load(row.id, Saved { place, ranges }) {
+            Ok(file) => Ok(Bytes { file, row }),
+            Err(error @ ContentError::Lost { .. }) => self.lost_bytes(node, row, error),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn cold_bytes(&self, node: &Node) -> Result<Bytes> {
+        let row = self.tree.cold_content(node.ino, tree::Place::Cache).map_err(|e| self.tree_error(e))?;
+        let file = self.content.create_cold(row.id, row.size)?;
+        file.set_mtime(node.attr.mtime)?;
+        Ok(Bytes { file, row })
+    }
+
+    /// The database knows of a data file that is not there: cleared from the cache, or not yet made when the daemon died.
+    fn lost_bytes(&self, node: &Node, mut row: ContentRow, error: ContentError) -> Result<Bytes> {
+        let never_closed = row.stamp.is_none() && row.size == 0;
+        let file = match (row.state, &row.origin) {
+            (ContentState::Clean, Some(_)) => {
+                row.ranges = Some(Vec::new());
+                row.place = tree::Place::Cache;
+                self.tree.put_content(&row).map_err(|e| self.tree_error(e))?;
+                self.content.create_cold(row.id, row.size)?
+            }
+            (ContentState::Writable, None) if never_closed => self.content.create(row.id, &self.identity(node)?)?,
+            _ => return Err(error.into()),
+        };
+        file.set_mtime(node.attr.mtime)?;
+        Ok(Bytes { file, row })
+    }
+
+    /// The empty data file of a node that was made just now.
+    pub(super) fn fresh_bytes(&self, node: &Node) -> Result<Bytes> {
+        let id = node.content.ok_or(VfsError::Stale)?;
+        match self.content.create(id, &self.identity(node)?) {
+            Ok(file) => Ok(Bytes { file, row: fresh_row(id, node.ino) }),
+            // Somebody found the name and made the file first.
+            Err(ContentError::Exists { .. }) => self.bytes(node),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What the database knows of an open data file.
+    pub(super) fn row_of(&self, file: &DataFile) -> Result<ContentRow> {
+        let row = self.tree.content(file.id()).map_err(|e| self.tree_error(e))?;
+        row.ok_or(VfsError::Stale)
+    }
+
+    /// Makes sure that the bytes may be changed: in the spool, and known to the database as changed until they are sealed. What
+    /// was clean is made durable as changed, so that a power cut cannot make it look clean again.
+    pub(super) fn make_writable(&self, node: &Node, bytes: &mut Bytes) -> Result<()> {
+        let Bytes { file, row } = bytes;
+        if row.state == ContentState::Writable && row.place == tree::Place::Spool && row.stamp.is_none() {
+            return Ok(());
+        }
+        let was_clean = row.state == ContentState::Clean;
+        if file.place() == Place::Cache {
+            self.content.to_spool(file, &self.identity(node)?)?;
+        }
+        let begun = self.tree.begin_writing(node.ino, &self.boot, now()).map_err(|e| self.tree_error(e))?;
+        *row = begun.1;
+        if was_clean {
+            self.tree.sync().map_err(|e| self.tree_error(e))?;
+        }
+        if file.stamp()?.mtime() != node.attr.mtime {
+            file.set_mtime(node.attr.mtime)?;
+        }
+        Ok(())
+    }
+
+    /// An empty content in the place of what the node had, for a file that is opened to be written from its start.
+    pub(super) fn emptied(&self, node: &Node) -> Result<Bytes> {
+        let (row, old) = self.tree.fresh_content(node.ino, now()).map_err(|e| self.tree_error(e))?;
+        let file = self.content.create(row.id, &self.identity(node)?)?;
+        if let Some(old) = old {
+            self.content.remove(old)?;
+        }
+        Ok(Bytes { file, row })
+    }
+
+    /// Notes size, times and ranges of the bytes, so that a later start can tell whether they were closed.
+    pub(super) fn note(&self, ino: Ino, inode: &mut OpenInode) -> Result<()> {
+        self.save_ranges(&inode.file)?;
+        let stamp = inode.file.stamp()?;
+        if inode.noted == Some(stamp) {
+            return Ok(());
+        }
+        let closed = self.tree.closed(ino, inode.file.id(), stored(stamp), stamp.size, stamp.mtime(), now());
+        match closed {
+            Ok(node) => inode.attr = node.attr,
+            // Deleted, and forgotten by Box and database: the bytes live until the last handle is gone.
+            Err(tree::TreeError::NoNode(_)) => {}
+            Err(e) => return Err(self.tree_error(e)),
+        }
+        inode.noted = Some(stamp);
+        Ok(())
+    }
+
+    /// Like [`Vfs::note`], for an inode that is not open.
+    pub(super) fn note_closed(&self, node: &Node, bytes: &Bytes) -> Result<()> {
+        self.save_ranges(&bytes.file)?;
+        let stamp = bytes.file.stamp()?;
+        let closed = self.tree.closed(node.ino, bytes.row.id, stored(stamp), stamp.size, stamp.mtime(), now());
+        closed.map(drop).map_err(|e| self.tree_error(e))
+    }
+
+    /// Saves which ranges of a content are present, if that changed.
+    pub(super) fn save_ranges(&self, file: &DataFile) -> Result<()> {
+        file.save_ranges(|ranges| {
+            let row = self.tree.content(file.id()).map_err(|e| self.tree_error(e))?;
+            let Some(mut row) = row else { return Ok(()) };
+            row.ranges = (!ranges.is_whole()).then(|| ranges.to_bytes());
+            self.tree.put_content(&row).map_err(|e| self.tree_error(e))
+        })
+    }
+
+    fn identity(&self, node: &Node) -> Result<Identity> {
+        Ok(Identity {
+            ino: node.ino,
+            parent: node.parent,
+            parent_box_id: self.node(node.parent)?.box_id,
+            name: node.name.clone(),
+            box_id: node.box_id.clone(),
+        })
+    }
+}
+
+fn stored(stamp: Stamp) -> StoredStamp {
+    StoredStamp { size: stamp.size, mtime_ns: stamp.mtime_ns, ctime_ns: stamp.ctime_ns }
+}
+
+/// What the database has of a content at its creation.
+fn fresh_row(id: ContentId, ino: Ino) -> ContentRow {
+    ContentRow {
+        id,
+        ino,
+        place: tree::Place::Spool,
+        state: ContentState::Writable,
+        origin: None,
+        ranges: None,
+        size: 0,
+        smallest: 0,
+        stamp: None,
+        durable: false,
+        boot: String::new(),
+    }
+}

@@ -1,0 +1,73 @@
+//! Reading folders, page by page: a folder is never in memory as a whole.
+
+use super::error::{Result, VfsError};
+use super::handles::Handle;
+use super::state::Vfs;
+use super::types::{DirEntry, Fh, FileKind};
+use crate::base::{Ino, shown_name};
+use std::ffi::OsString;
+
+/// Children read from the database at once: about what fits into one buffer of the kernel's.
+const PAGE: usize = 128;
+
+/// The offsets after `.` and `..`. A child's is its inode number and one, so that it stays right while names come and go;
+/// the root is 1 and nobody's child, so these two are free.
+const AFTER_DOT: u64 = 1;
+const AFTER_DOT_DOT: u64 = 2;
+
+impl Vfs {
+    pub fn opendir(&self, ino: Ino) -> Result<Fh> {
+        if !self.node(ino)?.is_folder() {
+            return Err(VfsError::NotDirectory);
+        }
+        Ok(self.handles.add(Handle::Folder(ino)))
+    }
+
+    /// Hands the names after `offset` to `add`, until that says that its buffer is full and did not take the last one. A folder
+    /// that was never listed is listed first.
+    pub fn readdir(&self, fh: Fh, offset: u64, add: &mut dyn FnMut(DirEntry) -> bool) -> Result<()> {
+        let ino = self.handles.folder(fh)?;
+        let dots = [(AFTER_DOT, ".", ino), (AFTER_DOT_DOT, "..", self.node(ino)?.parent)];
+        // Fetched before the dots, so that an empty-handed answer is never mistaken for an empty folder.
+        let mut after = Ino(offset.max(AFTER_DOT_DOT) - 1);
+        let mut page = self.children(ino, after)?;
+        for (next_offset, name, ino) in dots.into_iter().filter(|(next, ..)| *next > offset) {
+            // The root's parent is the kernel's business.
+            let ino = if ino.0 == 0 { Ino::ROOT } else { ino };
+            let dot = DirEntry { ino, next_offset, kind: FileKind::Folder, name: OsString::from(name), attr: None };
+            if add(dot) {
+                return Ok(());
+            }
+        }
+        loop {
+            for node in &page {
+                let entry = self.entry_of(node)?;
+                let name = OsString::from(shown_name(&node.name).into_owned());
+                let next_offset = node.ino.0 + 1;
+                let attr = Some((entry.attr, entry.ttl));
+                if add(DirEntry { ino: node.ino, next_offset, kind: entry.attr.kind, name, attr }) {
+                    return Ok(());
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == PAGE => after = last.ino,
+                _ => return Ok(()),
+            }
+            page = self.children(ino, after)?;
+        }
+    }
+
+    pub fn releasedir(&self, fh: Fh) -> Result<()> {
+        self.handles.remove(fh).map(drop)
+    }
+
+    /// The names of the folder are on the disk when this returns.
+    pub fn fsyncdir(&self, _ino: Ino) -> Result<()> {
+        self.content.sync_spool()?;
+        self.tree.sync().map_err(|e| self.tree_error(e))
+    }
+
+    fn children(&self, ino: Ino, after: Ino) -> Result<Vec<crate::tree::Node>> {
+        self.tree.children(ino, after, PAGE).map_err(|e| self.tree_error(e))
+    }
+}

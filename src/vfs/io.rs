@@ -1,0 +1,162 @@
+//! Reading and writing open files.
+
+use super::asks::Asks;
+use super::error::{Result, VfsError};
+use super::handles::{FileHandle, Handle, Space};
+use super::state::Vfs;
+use super::types::Fh;
+use crate::content::{Allocate, ContentError, Place, Read, Room, Seek, Writer};
+use std::ops::Range;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Room is looked for in steps of this size: looking costs about as much as writing 4 KiB, so it is lost in them.
+const ROOM_STEP_BYTES: u64 = 4 << 20;
+/// How long a write waits for uploads to free space; below the 30 s that any request may take.
+const ROOM_WAIT: Duration = Duration::from_secs(25);
+/// How often it looks meanwhile.
+const ROOM_PAUSE: Duration = Duration::from_millis(250);
+
+impl Vfs {
+    /// Up to `size` bytes from `offset`; fewer only at the end of the file. Missing bytes are fetched first.
+    pub fn read(&self, fh: Fh, offset: u64, size: u32) -> Result<Vec<u8>> {
+        let handle = match self.handles.get(fh)? {
+            Handle::File(handle) => handle,
+            Handle::Text(text) => return Ok(slice(&text, offset, size)),
+            Handle::Folder(_) => return Err(VfsError::IsDirectory),
+        };
+        match handle.file.read(offset, size as usize)? {
+            Read::Bytes(bytes) => Ok(bytes),
+            Read::Missing(gaps) => self.fetch(&handle, &gaps),
+        }
+    }
+
+    fn fetch<T>(&self, handle: &FileHandle, gaps: &[Range<u64>]) -> Result<T> {
+        let (Some(source), Some(first), Some(last)) = (&handle.source, gaps.first(), gaps.last()) else {
+            return Err(VfsError::Stale);
+        };
+        let wanted = first.start..last.end;
+        let fetch = handle.ahead.plan(&wanted, handle.file.size()?);
+        Err(VfsError::Wait(self.asks.fetch(source.clone(), wanted, fetch)))
+    }
+
+    /// Writes all of `data`. The first write to a cold file starts fetching the rest of it.
+    pub fn write(&self, fh: Fh, offset: u64, data: &[u8]) -> Result<u32> {
+        let handle = self.handles.file(fh)?;
+        let writer = writer(&handle)?;
+        let written = u32::try_from(data.len()).map_err(|_| VfsError::Invalid)?;
+        self.take_room(&handle, offset, data.len() as u64)?;
+        match writer.write(offset, data) {
+            Ok(()) => {}
+            Err(ContentError::Scattered) => return self.fetch_all(&handle),
+            Err(e) => return Err(e.into()),
+        }
+        self.changed_cold(&handle)?;
+        Ok(written)
+    }
+
+    /// fallocate(2); `mode` are its bits.
+    pub fn fallocate(&self, fh: Fh, offset: u64, len: u64, mode: i32) -> Result<()> {
+        let handle = self.handles.file(fh)?;
+        writer(&handle)?;
+        let how = allocate(mode)?;
+        if len == 0 {
+            return Err(VfsError::Invalid);
+        }
+        if how != Allocate::PunchHole {
+            self.take_room(&handle, offset, len)?;
+        }
+        handle.file.allocate(offset, len, how)?;
+        self.changed_cold(&handle)
+    }
+
+    /// The next data or hole at or after `offset`.
+    pub fn lseek(&self, fh: Fh, offset: u64, what: Seek) -> Result<u64> {
+        let handle = self.handles.file(fh)?;
+        handle.file.seek(offset, what)?.ok_or(VfsError::BeyondEnd)
+    }
+
+    /// Everything written so far is on the disk when this returns, with the names that lead to it. Blocks for the disk.
+    pub fn fsync(&self, fh: Fh, data_only: bool) -> Result<()> {
+        let Handle::File(handle) = self.handles.get(fh)? else { return Ok(()) };
+        handle.file.sync(data_only)?;
+        if !handle.name_synced.swap(true, Ordering::Relaxed) {
+            self.content.sync_spool()?;
+        }
+        if handle.writer.is_some() {
+            self.note_handle(&handle)?;
+        }
+        self.tree.sync().map_err(|e| self.tree_error(e))?;
+        if handle.writer.is_some() { self.await_box(&handle) } else { Ok(()) }
+    }
+
+    /// A file that was not whole was written: what is present now is known before the answer, and the rest is on its way.
+    fn changed_cold(&self, handle: &FileHandle) -> Result<()> {
+        let Some(source) = &handle.source else { return Ok(()) };
+        self.save_ranges(&handle.file)?;
+        if !handle.file.is_whole() && !handle.asked_for_all.swap(true, Ordering::Relaxed) {
+            self.asks.start_fetch(source);
+        }
+        Ok(())
+    }
+
+    fn fetch_all<T>(&self, handle: &FileHandle) -> Result<T> {
+        let all = 0..handle.file.size()?;
+        let source = handle.source.clone().ok_or(VfsError::Stale)?;
+        Err(VfsError::Wait(self.asks.fetch(source, all.clone(), all)))
+    }
+
+    /// Refuses what Box would not take and what the disk has no room for. At the spool's limit a write waits a while for
+    /// uploads to free space, so that more than the disk holds can be copied in.
+    fn take_room(&self, handle: &FileHandle, offset: u64, bytes: u64) -> Result<()> {
+        let mut space = handle.space.lock().unwrap_or_else(PoisonError::into_inner);
+        if space.granted >= bytes {
+            space.granted -= bytes;
+            return Ok(());
+        }
+        let grown = handle.file.stamp()?.size.max(offset.saturating_add(bytes));
+        self.check_quota(grown)?;
+        let Some(found) = self.find_room(bytes)? else { return no_room(&mut space) };
+        *space = Space { granted: found - bytes, full_since: None };
+        Ok(())
+    }
+
+    /// How much there is room for, in a step if possible; at least `bytes`.
+    fn find_room(&self, bytes: u64) -> Result<Option<u64>> {
+        for step in [bytes.max(ROOM_STEP_BYTES), bytes] {
+            match self.content.room_for(Place::Spool, step)? {
+                Room::Fits | Room::EvictFirst { .. } => return Ok(Some(step)),
+                Room::Full => {}
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn no_room(space: &mut Space) -> Result<()> {
+    let since = *space.full_since.get_or_insert_with(Instant::now);
+    if since.elapsed() < ROOM_WAIT { Err(VfsError::Wait(Asks::pause(ROOM_PAUSE))) } else { Err(VfsError::NoSpace) }
+}
+
+fn writer(handle: &FileHandle) -> Result<&Writer> {
+    handle.writer.as_ref().ok_or(VfsError::BadHandle)
+}
+
+fn allocate(mode: i32) -> Result<Allocate> {
+    use libc::{FALLOC_FL_KEEP_SIZE as KEEP, FALLOC_FL_PUNCH_HOLE as PUNCH, FALLOC_FL_ZERO_RANGE as ZERO};
+    match mode {
+        0 => Ok(Allocate::Reserve),
+        KEEP => Ok(Allocate::ReserveKeepSize),
+        m if m == PUNCH | KEEP => Ok(Allocate::PunchHole),
+        ZERO => Ok(Allocate::Zero),
+        m if m == ZERO | KEEP => Ok(Allocate::ZeroKeepSize),
+        _ => Err(VfsError::NotSupported),
+    }
+}
+
+fn slice(text: &[u8], offset: u64, size: u32) -> Vec<u8> {
+    let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
+    let end = start.saturating_add(size as usize).min(text.len());
+    text[start..end].to_vec()
+}

@@ -1,0 +1,117 @@
+//! Changing names: mkdir, unlink, rmdir, rename, links.
+
+use super::error::{Result, VfsError};
+use super::state::{Vfs, allow, existing_name, fresh_name, now};
+use super::types::{Caller, Entry};
+use crate::base::Ino;
+use crate::tree::{NewNode, Node, NodeKind, RenameHow};
+use std::ffi::OsStr;
+
+/// Longest target of a symlink, as in the kernel.
+const MAX_TARGET_BYTES: usize = 4095;
+/// What desktops make for deleted files; Box has its own trash.
+const TRASH_PREFIX: &[u8] = b".Trash";
+/// The part of a mode that says what is made.
+const KIND_BITS: u32 = libc::S_IFMT;
+
+impl Vfs {
+    pub fn mkdir(&self, parent: Ino, name: &OsStr, mode: u32, caller: &Caller) -> Result<Entry> {
+        if name.as_encoded_bytes().starts_with(TRASH_PREFIX) {
+            return Err(VfsError::NotPermitted);
+        }
+        let node = self.make(parent, name, NodeKind::Folder, mode, None, caller)?;
+        self.entry_of(&node)
+    }
+
+    /// A regular file without opening it; nothing else exists in Box.
+    pub fn mknod(&self, parent: Ino, name: &OsStr, mode: u32, caller: &Caller) -> Result<Entry> {
+        if !matches!(mode & KIND_BITS, 0 | libc::S_IFREG) {
+            return Err(VfsError::NotPermitted);
+        }
+        let node = self.make(parent, name, NodeKind::File, mode & 0o7777, None, caller)?;
+        let bytes = self.fresh_bytes(&node)?;
+        self.note_closed(&node, &bytes)?;
+        self.asks.released(node.ino);
+        self.entry_of(&node)
+    }
+
+    /// Kept on this machine: Box has no symlinks.
+    pub fn symlink(&self, parent: Ino, name: &OsStr, target: &[u8], caller: &Caller) -> Result<Entry> {
+        if target.is_empty() || target.len() > MAX_TARGET_BYTES {
+            return Err(VfsError::NameTooLong);
+        }
+        let node = self.make(parent, name, NodeKind::Symlink, 0o777, Some(target), caller)?;
+        self.entry_of(&node)
+    }
+
+    pub fn readlink(&self, ino: Ino) -> Result<Vec<u8>> {
+        if self.node(ino)?.kind != NodeKind::Symlink {
+            return Err(VfsError::Invalid);
+        }
+        self.tree.target(ino).map_err(|e| self.tree_error(e))
+    }
+
+    /// Takes the name of a file away. Who has the file open keeps it until the last release.
+    pub fn unlink(&self, parent: Ino, name: &OsStr) -> Result<()> {
+        self.delete(parent, name, |name| self.tree.unlink(parent, name, now()))
+    }
+
+    /// Takes the name of an empty folder away; one that was never listed is listed first.
+    pub fn rmdir(&self, parent: Ino, name: &OsStr) -> Result<()> {
+        self.delete(parent, name, |name| self.tree.rmdir(parent, name, now()))
+    }
+
+    /// Renames in one step, over an existing item too: at no moment is there no item of the new name.
+    pub fn rename(&self, parent: Ino, name: &OsStr, new_parent: Ino, new_name: &OsStr, how: RenameHow) -> Result<()> {
+        self.changeable()?;
+        let from = existing_name(name)?;
+        // A name that Box would not take is right where it exists already.
+        let to = match how {
+            _ if new_name == name => from.clone(),
+            RenameHow::Exchange => existing_name(new_name)?,
+            RenameHow::Replace | RenameHow::NoReplace => fresh_name(new_name)?.to_owned(),
+        };
+        let node = self.child(parent, &from)?;
+        allow(self.rights(&node)?.rename)?;
+        if parent != new_parent {
+            self.may_add_to(new_parent)?;
+        }
+        let renamed = self.tree.rename(parent, &from, new_parent, &to, how, now()).map_err(|e| self.tree_error(e))?;
+        let touched = [Some(renamed.moved), renamed.replaced, renamed.exchanged];
+        touched.iter().flatten().for_each(|node| self.asks.changed(node.ino));
+        Ok(())
+    }
+
+    /// A node under a fresh name; a file's data file is not made yet.
+    pub(super) fn make(
+        &self,
+        parent: Ino,
+        name: &OsStr,
+        kind: NodeKind,
+        mode: u32,
+        target: Option<&[u8]>,
+        caller: &Caller,
+    ) -> Result<Node> {
+        self.changeable()?;
+        let name = fresh_name(name)?;
+        self.may_add_to(parent)?;
+        let new = NewNode { parent, name, kind, mode, uid: caller.uid, gid: caller.gid, target };
+        let node = self.tree.create(&new, now()).map_err(|e| self.tree_error(e))?;
+        self.asks.changed(node.ino);
+        Ok(node)
+    }
+
+    fn delete(
+        &self,
+        parent: Ino,
+        name: &OsStr,
+        delete: impl FnOnce(&str) -> std::result::Result<Node, crate::tree::TreeError>,
+    ) -> Result<()> {
+        self.changeable()?;
+        let name = existing_name(name)?;
+        allow(self.rights(&self.child(parent, &name)?)?.delete)?;
+        let node = delete(&name).map_err(|e| self.tree_error(e))?;
+        self.asks.changed(node.ino);
+        Ok(())
+    }
+}

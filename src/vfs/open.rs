@@ -1,0 +1,235 @@
+//! Opening, flushing and releasing files: which mode an inode has, who writes, and what is noted at close.
+
+use super::bytes::Bytes;
+use super::error::{Result, VfsError};
+use super::handles::{FileHandle, Handle};
+use super::inodes::{Mode, OpenInode, Shard};
+use super::state::{Durability, Vfs, allow, existing_name};
+use super::types::{Caller, Entry, Fh, OpenHow, Opened, Way};
+use crate::base::Ino;
+use crate::content::{DataFile, Held, Place, Room, Stamp};
+use crate::tree::{Node, NodeKind, Presence};
+use std::ffi::OsStr;
+use std::sync::{Arc, PoisonError};
+
+/// Room that must be left before the kernel may write behind our back: what a fast program writes into the page cache
+/// within the quarter of a second between two looks at the disk.
+const PASSTHROUGH_RESERVE_BYTES: u64 = 1 << 30;
+
+impl Vfs {
+    /// Makes a file and opens it; opens what is there, unless `exclusive`.
+    pub fn create(
+        &self,
+        parent: Ino,
+        name: &OsStr,
+        mode: u32,
+        how: OpenHow,
+        caller: &Caller,
+    ) -> Result<(Entry, Opened)> {
+        let made = match self.make(parent, name, NodeKind::File, mode, None, caller) {
+            Err(VfsError::Exists) if !how.exclusive => None,
+            made => Some(made?),
+        };
+        let Some(node) = made else {
+            // Exists under this very name, or only Box cannot tell the two apart.
+            let node = self.child(parent, &existing_name(name)?).map_err(|e| match e {
+                VfsError::NotFound => VfsError::Exists,
+                other => other,
+            })?;
+            let opened = self.open(node.ino, how, caller)?;
+            return Ok((self.entry_of(&self.node(node.ino)?)?, opened));
+        };
+        let opened = self.open_made(&node, how);
+        if opened.is_err() {
+            // Its name goes with it. Should that fail too, an empty file stays, as after any crash at this point.
+            let _ = self.unlink(parent, name);
+        }
+        let opened = opened?;
+        Ok((self.entry_of(&node)?, opened))
+    }
+
+    fn open_made(&self, node: &Node, how: OpenHow) -> Result<Opened> {
+        let mut shard = self.inodes.lock(node.ino);
+        if shard.get(node.ino).is_some() {
+            // Somebody found the name and opened it first.
+            return self.join(&mut shard, node, how);
+        }
+        let held = self.content.hold(node.ino);
+        let bytes = self.fresh_bytes(node)?;
+        if !how.write {
+            // Nobody will close it as a writer: it is closed now, and empty.
+            self.note_closed(node, &bytes)?;
+            self.asks.released(node.ino);
+        }
+        self.begin(&mut shard, node, &bytes, how, held)?;
+        self.handle(&mut shard, node, &bytes, how)
+    }
+
+    /// Opens a file. The bytes that are missing are fetched when they are read.
+    pub fn open(&self, ino: Ino, how: OpenHow, _caller: &Caller) -> Result<Opened> {
+        if how.write || how.truncate {
+            self.changeable()?;
+        }
+        let mut shard = self.inodes.lock(ino);
+        let is_open = shard.get(ino).is_some();
+        // Before the node is read: from here on its content is not swapped.
+        let held = (!is_open).then(|| self.content.hold(ino));
+        let node = self.node(ino)?;
+        match node.kind {
+            NodeKind::File => {}
+            NodeKind::Folder => return Err(VfsError::IsDirectory),
+            NodeKind::Symlink => return Err(VfsError::Invalid),
+            NodeKind::WebLink => return self.open_bookmark(&node, how),
+        }
+        self.may_open(&node, how)?;
+        let Some(held) = held else { return self.join(&mut shard, &node, how) };
+        if node.presence == Presence::Deleted {
+            return Err(VfsError::Stale);
+        }
+        let mut bytes = if how.write && how.truncate { self.emptied(&node)? } else { self.bytes(&node)? };
+        if how.write {
+            self.make_writable(&node, &mut bytes)?;
+        }
+        self.begin(&mut shard, &node, &bytes, how, held)?;
+        self.handle(&mut shard, &node, &bytes, how)
+    }
+
+    /// The kernel cannot use the backing of a handle that was opened as passthrough: the inode copies, and so does this handle.
+    /// Nobody else has opened the inode meanwhile.
+    pub fn cannot_pass_through(&self, fh: Fh) -> Result<Way> {
+        let handle = self.handles.file(fh)?;
+        let mut shard = self.inodes.lock(handle.ino);
+        let inode = shard.get(handle.ino).ok_or(VfsError::BadHandle)?;
+        inode.mode = Mode::Copying;
+        Ok(inode.copying_way(false))
+    }
+
+    /// One close(2) of one duplicate of the handle. What was written is noted before the answer.
+    pub fn flush(&self, fh: Fh) -> Result<()> {
+        let Handle::File(handle) = self.handles.get(fh)? else { return Ok(()) };
+        if handle.writer.is_none() {
+            return Ok(());
+        }
+        self.note_handle(&handle)?;
+        self.await_box(&handle)
+    }
+
+    /// The last use of the handle is over, maps included, except those that passthrough hides.
+    pub fn release(&self, fh: Fh) -> Result<()> {
+        let Handle::File(handle) = self.handles.remove(fh)? else { return Ok(()) };
+        let (ino, wrote) = (handle.ino, handle.writer.is_some());
+        let mut shard = self.inodes.lock(ino);
+        // The writer goes with it, so that the note is of the file at rest.
+        drop(handle);
+        let Some(inode) = shard.get(ino) else { return Ok(()) };
+        inode.handles -= 1;
+        inode.writers -= u32::from(wrote);
+        let at_rest = wrote && inode.writers == 0;
+        let last = inode.handles == 0;
+        let noted = if at_rest { self.note(ino, inode) } else { self.save_ranges(&inode.file) };
+        if last {
+            shard.remove(ino);
+        }
+        drop(shard);
+        if at_rest || (last && self.is_nameless(ino)) {
+            self.asks.released(ino);
+        }
+        noted
+    }
+
+    fn is_nameless(&self, ino: Ino) -> bool {
+        self.tree.node(ino).is_ok_and(|node| node.presence == Presence::Deleted)
+    }
+
+    pub(super) fn note_handle(&self, handle: &FileHandle) -> Result<()> {
+        let mut shard = self.inodes.lock(handle.ino);
+        match shard.get(handle.ino) {
+            Some(inode) => self.note(handle.ino, inode),
+            None => Ok(()),
+        }
+    }
+
+    /// With durability `box`: waits until Box has the bytes as they are now.
+    pub(super) fn await_box(&self, handle: &FileHandle) -> Result<()> {
+        if self.settings.durability == Durability::Local {
+            return Ok(());
+        }
+        let stamp = handle.file.stamp()?;
+        let pushed = handle.pushed.clone();
+        let known = |pushed: &std::sync::Mutex<Option<Stamp>>| *pushed.lock().unwrap_or_else(PoisonError::into_inner);
+        // A created file that nobody has written yet waits for its first write.
+        let untouched = stamp.size == 0 && self.node(handle.ino)?.base.is_none();
+        if untouched || known(&pushed) == Some(stamp) {
+            return Ok(());
+        }
+        let need = self.asks.push(handle.ino, move || {
+            *pushed.lock().unwrap_or_else(PoisonError::into_inner) = Some(stamp);
+        });
+        Err(VfsError::Wait(need))
+    }
+
+    /// What Box would refuse later is refused now.
+    fn may_open(&self, node: &Node, how: OpenHow) -> Result<()> {
+        let Some(item) = node.item() else { return Ok(()) };
+        let Some(remote) = self.remote(&item)? else { return Ok(()) };
+        if how.write {
+            allow(remote.rights.upload && remote.lock.is_none())?;
+        }
+        allow(!how.read || remote.rights.download || node.content.is_some())
+    }
+
+    /// One more handle of an inode that is open.
+    fn join(&self, shard: &mut Shard, node: &Node, how: OpenHow) -> Result<Opened> {
+        let inode = shard.get(node.ino).ok_or(VfsError::Stale)?;
+        let mut bytes = Bytes { file: inode.file.clone(), row: self.row_of(&inode.file)? };
+        if how.write {
+            self.make_writable(node, &mut bytes)?;
+            inode.noted = None;
+            if how.truncate {
+                bytes.file.truncate(0)?;
+                self.save_ranges(&bytes.file)?;
+            }
+        }
+        self.handle(shard, node, &bytes, how)
+    }
+
+    /// Enters the inode into the table, in the mode it keeps until its last release.
+    fn begin(&self, shard: &mut Shard, node: &Node, bytes: &Bytes, how: OpenHow, held: Held) -> Result<()> {
+        let mode = self.mode_for(&bytes.file, how)?;
+        let file = bytes.file.clone();
+        let inode = OpenInode { mode, file, handles: 0, writers: 0, noted: None, attr: node.attr, _held: held };
+        shard.insert(node.ino, inode);
+        Ok(())
+    }
+
+    fn mode_for(&self, file: &DataFile, how: OpenHow) -> Result<Mode> {
+        let possible = self.settings.passthrough && self.content.passthrough_file(file).is_some();
+        let room = |bytes| self.content.room_for(Place::Spool, bytes);
+        let safe = possible && (!how.write || room(PASSTHROUGH_RESERVE_BYTES)? == Room::Fits);
+        Ok(if safe { Mode::Passthrough } else { Mode::Copying })
+    }
+
+    /// A handle of an inode in the table.
+    fn handle(&self, shard: &mut Shard, node: &Node, bytes: &Bytes, how: OpenHow) -> Result<Opened> {
+        let ino = node.ino;
+        let inode = shard.get(ino).ok_or(VfsError::Stale)?;
+        let backing = match inode.mode {
+            Mode::Passthrough => Some(self.content.passthrough_file(&inode.file).ok_or(VfsError::Busy)?),
+            Mode::Copying => None,
+        };
+        let file = inode.file.clone();
+        inode.handles += 1;
+        inode.writers += u32::from(how.write);
+        let still = !node.unsealed && inode.writers == 0 && backing.is_none();
+        let keep = shard.keeps(ino, still.then(|| (file.id(), node.generation)));
+        let way = match (backing, shard.get(ino)) {
+            (Some(backing), _) => Way::Passthrough(backing),
+            (None, Some(inode)) => inode.copying_way(keep),
+            (None, None) => return Err(VfsError::Stale),
+        };
+        let writer = how.write.then(|| file.open_writer());
+        let source = (!file.is_whole()).then(|| bytes.source(ino)).flatten();
+        let fh = self.handles.add(Handle::File(Arc::new(FileHandle::new(ino, file, writer, source))));
+        Ok(Opened { fh, way })
+    }
+}

@@ -1,0 +1,129 @@
+//! [`Vfs`] itself: what it is made of, and the small steps that every family of calls needs.
+//!
+//! Lock order: one shard of `inodes`, then `handles`, then what `tree` and `content` lock inside their calls. A shard is held while
+//! an inode is opened, released, cut or noted; no lock is held while anything is awaited.
+
+use super::asks::Asks;
+use super::error::{Result, VfsError};
+use super::handles::Handles;
+use super::inodes::Inodes;
+use crate::base::{BoxId, Ino, NameError, Timestamp, boot_id, box_name, check_name};
+use crate::content::Content;
+use crate::tree::{Ask, Node, Rights, Tree, TreeError};
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How the mount behaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Nothing can be changed.
+    pub read_only: bool,
+    /// Offer whole files to the kernel to read and write by itself.
+    pub passthrough: bool,
+    /// How long the kernel may believe names and attributes that it is not told otherwise about.
+    pub lifetime: Duration,
+    /// When close(2) and fsync(2) of a written file return.
+    pub durability: Durability,
+}
+
+/// Where the bytes are when a program hears that all is well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// On this machine.
+    Local,
+    /// In Box, SHA-1 checked.
+    Box,
+}
+
+/// The file system, without a kernel.
+pub struct Vfs {
+    pub(super) tree: Arc<Tree>,
+    pub(super) content: Arc<Content>,
+    pub(super) asks: Asks,
+    pub(super) settings: Settings,
+    pub(super) inodes: Inodes,
+    pub(super) handles: Handles,
+    pub(super) boot: String,
+}
+
+impl Vfs {
+    /// `asks` is the bounded channel that the engine receives.
+    pub fn new(tree: Arc<Tree>, content: Arc<Content>, asks: mpsc::Sender<Ask>, settings: Settings) -> Vfs {
+        Vfs {
+            tree,
+            content,
+            asks: Asks::new(asks),
+            settings,
+            inodes: Inodes::default(),
+            handles: Handles::default(),
+            boot: boot_id(),
+        }
+    }
+
+    /// The node, also one that is deleted but not forgotten.
+    pub(super) fn node(&self, ino: Ino) -> Result<Node> {
+        self.tree.node(ino).map_err(|e| self.tree_error(e))
+    }
+
+    /// The answer for what the tree could not do. What only Box can say is asked for.
+    pub(super) fn tree_error(&self, error: TreeError) -> VfsError {
+        match error {
+            TreeError::Unlisted(folder) => VfsError::Wait(self.asks.list(folder)),
+            TreeError::NoNode(_) => VfsError::Stale,
+            TreeError::NotFound => VfsError::NotFound,
+            TreeError::Exists { .. } => VfsError::Exists,
+            TreeError::NotFolder => VfsError::NotDirectory,
+            TreeError::IsFolder => VfsError::IsDirectory,
+            TreeError::NotEmpty => VfsError::NotEmpty,
+            TreeError::IntoItself => VfsError::Invalid,
+            TreeError::TooNew { .. } | TreeError::Damaged(_) | TreeError::Sql(_) => {
+                VfsError::Io(std::io::Error::other(error))
+            }
+        }
+    }
+
+    pub(super) fn changeable(&self) -> Result<()> {
+        if self.settings.read_only { Err(VfsError::ReadOnly) } else { Ok(()) }
+    }
+
+    /// What the user may do with `node`; everything with what Box does not have.
+    pub(super) fn rights(&self, node: &Node) -> Result<Rights> {
+        let Some(item) = node.item() else { return Ok(Rights::default()) };
+        Ok(self.remote(&item)?.map_or_else(Rights::default, |remote| remote.rights))
+    }
+
+    pub(super) fn remote(&self, item: &BoxId) -> Result<Option<crate::tree::Remote>> {
+        self.tree.remote(item).map_err(|e| self.tree_error(e))
+    }
+
+    /// Whether the user may add to the folder `parent`.
+    pub(super) fn may_add_to(&self, parent: Ino) -> Result<()> {
+        allow(self.rights(&self.node(parent)?)?.upload)
+    }
+}
+
+/// `Denied` unless allowed.
+pub(super) fn allow(allowed: bool) -> Result<()> {
+    if allowed { Ok(()) } else { Err(VfsError::Denied) }
+}
+
+/// The box name for an item that may exist. No item has a name that is not text.
+pub(super) fn existing_name(shown: &OsStr) -> Result<String> {
+    Ok(box_name(shown.to_str().ok_or(VfsError::NotFound)?).into_owned())
+}
+
+/// The box name for an item to be.
+pub(super) fn fresh_name(name: &OsStr) -> Result<&str> {
+    check_name(name).map_err(|e| match e {
+        NameError::TooLong => VfsError::NameTooLong,
+        NameError::NotText | NameError::Character(_) | NameError::TrailingSpace | NameError::Reserved(_) => {
+            VfsError::Invalid
+        }
+    })
+}
+
+pub(super) fn now() -> Timestamp {
+    Timestamp::now()
+}
