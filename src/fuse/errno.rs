@@ -27,6 +27,21 @@ pub(super) const WAITED_TOO_LONG: Errno = Errno::ETIMEDOUT;
 /// spin until the mount is gone.
 pub(super) const STOPPING: Errno = Errno::EIO;
 
+/// The number of an errno that another room names, such as `EDQUOT`.
+pub fn errno_number(name: &str) -> Option<i32> {
+    let numbers = [
+        ("EACCES", libc::EACCES),
+        ("EPERM", libc::EPERM),
+        ("EDQUOT", libc::EDQUOT),
+        ("ENOSPC", libc::ENOSPC),
+        ("EFBIG", libc::EFBIG),
+        ("EINVAL", libc::EINVAL),
+        ("ENAMETOOLONG", libc::ENAMETOOLONG),
+        ("EIO", libc::EIO),
+    ];
+    numbers.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
+}
+
 /// Whether opening the device, or mounting with it, says that this kernel has no FUSE.
 pub(super) fn is_no_device(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENODEV | libc::ENXIO))

@@ -30,6 +30,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 
+pub use errno::errno_number;
 pub use kernel::can_pass_through;
 pub use mounting::MountError;
 pub use options::MountRequest;

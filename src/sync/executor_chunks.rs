@@ -154,16 +154,12 @@ async fn send_and_commit(job: &Job<'_>, session: &Open) -> Result<Answer, ApiErr
 
 /// What Box has of this session.
 async fn stored_parts(job: &Job<'_>, session: &Open) -> Result<Vec<Part>, ApiError> {
+    let expected = job.upload.size.div_ceil(session.part_size);
     let mut parts: Vec<Part> = Vec::new();
-    loop {
-        let page = job.executor.client.list_parts(&session.endpoints, parts.len() as u64, PARTS_PAGE).await?;
-        let full = page.len() >= PARTS_PAGE as usize;
-        parts.extend(page);
-        if !full {
-            parts.retain(|p| !p.part_id.is_empty());
-            return Ok(parts);
-        }
+    for first in (0..expected).step_by(PARTS_PAGE as usize) {
+        parts.extend(job.executor.client.list_parts(&session.endpoints, first, PARTS_PAGE).await?);
     }
+    Ok(parts)
 }
 
 /// Sends what is missing, several parts at a time in ascending order; a part that failed is first looked for in Box's list.
