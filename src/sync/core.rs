@@ -457,11 +457,17 @@ impl Core {
                 super::call::Target::New { parent, .. } => Some(BoxId::folder(parent.clone())),
             },
             Call::CreateFolder { parent, .. } => Some(BoxId::folder(parent.clone())),
+            Call::Copy { .. } => None,
         };
         match (&error.meaning, call, item) {
             (Meaning::NotFound | Meaning::Trashed, Call::Delete { item, .. }, _) => {
                 self.tree.lost(item, now)?;
                 self.wake_parent(ino, now)
+            }
+            // The version to be copied is gone: the bytes here go up instead.
+            (Meaning::NotFound | Meaning::Trashed, Call::Copy { .. }, _) => {
+                self.tree.unseal(ino, now)?;
+                self.retry(ino, error, now)
             }
             (Meaning::NotFound | Meaning::Trashed | Meaning::Changed, _, Some(item)) => {
                 self.look(item, out);
