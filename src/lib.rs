@@ -16,6 +16,7 @@ pub mod config;
 pub mod content;
 pub mod control;
 pub mod emulator;
+pub mod fuse;
 pub mod sync;
 pub mod tree;
 pub mod vfs;

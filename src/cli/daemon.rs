@@ -1,9 +1,43 @@
 //! The daemon, put together: tree, content, sync, vfs and fuse in one process, until the mount ends.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::base::Secret;
-use crate::config::Settings;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+use crate::base::{Secret, Timestamp, boot_id};
+use crate::box_api::BoxClient;
+use crate::config::{Passthrough, Settings};
+use crate::content::{Content, Dirs, Limits};
+use crate::control::{Answerer, ControlServer, Facts};
+use crate::fuse::{self, Mounted};
+use crate::sync::{Engine, Parts, recover};
+use crate::tree::Tree;
+use crate::vfs::{self, Vfs};
+
+use super::account::{self, Identity};
+use super::exit::Exit;
+use super::signals::StopSignals;
+use super::state_dir::StateDir;
+
+/// Questions of the file system that wait for the engine. A full channel makes programs wait, not memory grow.
+const MAX_ASKS: usize = 1024;
+/// News for the kernel that wait for its notifier.
+const MAX_NEWS: usize = 1024;
+/// Requests of commands that wait for an answer.
+const MAX_REQUESTS: usize = 64;
+/// Threads of the runtime: the network needs little, and blocking work has threads of its own.
+const WORKERS: usize = 2;
+/// Blocking calls at once (hashing, syncing, reading parts): the disk and two cores gain nothing from more.
+const BLOCKING_THREADS: usize = 64;
+/// How long the kernel may believe names and attributes: it is told of every change that boxfs learns of.
+const LIFETIME: Duration = Duration::from_secs(60);
+/// Free space of the disk that is left to others.
+const DISK_FLOOR_BYTES: u64 = 500_000_000;
+/// After a signal everything is put down within five seconds (DESIGN.md section 9); this is the session's part.
+const SESSION_ENDS_WITHIN: Duration = Duration::from_secs(3);
 
 /// Why the daemon did not start or ended early.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +49,17 @@ pub(super) struct DaemonError {
     pub exit_code: u8,
 }
 
+impl DaemonError {
+    pub(super) fn new(message: impl Into<String>) -> DaemonError {
+        DaemonError { message: message.into(), exit_code: Exit::Failed as u8 }
+    }
+}
+
+/// Any failure of a room, in its own words.
+pub(super) fn failed(error: impl std::fmt::Display) -> DaemonError {
+    DaemonError::new(error.to_string())
+}
+
 /// Mounts on `mountpoint` and serves until the mount ends. `on_ready` runs once programs can use the mount.
 pub(super) fn run(
     mountpoint: &Path,
@@ -22,6 +67,164 @@ pub(super) fn run(
     token: Secret,
     on_ready: impl FnOnce(),
 ) -> Result<(), DaemonError> {
-    let _ = (mountpoint, settings, token, on_ready);
-    Err(DaemonError { message: "not built yet".to_owned(), exit_code: 1 })
+    let state = StateDir::take(&settings.state_dir)?;
+    let runtime = runtime()?;
+    let client = account::client(&settings, token)?;
+    let tree = Arc::new(state.open_tree()?);
+    let identity = runtime.block_on(account::identify(&client, &tree, &settings))?;
+    let content = Arc::new(open_content(&settings)?);
+    prepare(&tree, &content, &settings, &state)?;
+    let mut signals = {
+        let _in_runtime = runtime.enter();
+        StopSignals::listen().map_err(failed)?
+    };
+    let daemon = Daemon::start(mountpoint, &settings, &runtime, client, &tree, content, identity)?;
+    on_ready();
+    runtime.block_on(daemon.serve(&mut signals));
+    // Blocking work that is still under way is cut off: nothing depends on its end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    state.stopped_cleanly(&tree);
+    Ok(())
+}
+
+fn runtime() -> Result<Runtime, DaemonError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_name("boxfs-net")
+        .enable_all()
+        .build()
+        .map_err(|e| DaemonError::new(format!("cannot start threads: {e}")))
+}
+
+fn open_content(settings: &Settings) -> Result<Content, DaemonError> {
+    let dirs = Dirs {
+        spool: settings.state_dir.join("spool"),
+        cache: settings.cache_dir.clone(),
+        rescue: settings.state_dir.join("rescue"),
+    };
+    let limits = Limits { spool: settings.spool_size_bytes, cache: settings.cache_size_bytes, floor: DISK_FLOOR_BYTES };
+    Content::open(dirs, limits).map_err(|e| {
+        let (state, cache) = (settings.state_dir.display(), settings.cache_dir.display());
+        DaemonError::new(format!(
+            "{e}: make {state} and {cache} writable, or choose others with --state-dir and --cache-dir"
+        ))
+    })
+}
+
+/// What the last run left is sorted out before anything new happens.
+fn prepare(tree: &Tree, content: &Content, settings: &Settings, state: &StateDir) -> Result<(), DaemonError> {
+    tree.set_settle(settings.settle).map_err(failed)?;
+    let boot = boot_id();
+    let same_boot = tree.meta("boot").map_err(failed)?.is_none_or(|last| last == boot);
+    let power_cut = !same_boot && !state.was_clean();
+    tree.set_meta("boot", &boot).map_err(failed)?;
+    let found = recover(tree, content, power_cut, Timestamp::now()).map_err(failed)?;
+    if found.closed + found.interrupted + found.rescued > 0 {
+        log::warn!(
+            "found after the last run: {} closed files to send, {} interrupted, {} moved to rescue",
+            found.closed,
+            found.interrupted,
+            found.rescued
+        );
+    }
+    Ok(())
+}
+
+/// The rooms of a running mount.
+struct Daemon {
+    mounted: Mounted,
+    engine: Arc<Engine>,
+    unmount_asked: mpsc::Receiver<()>,
+}
+
+impl Daemon {
+    fn start(
+        mountpoint: &Path,
+        settings: &Settings,
+        runtime: &Runtime,
+        client: BoxClient,
+        tree: &Arc<Tree>,
+        content: Arc<Content>,
+        identity: Identity,
+    ) -> Result<Daemon, DaemonError> {
+        let (ask, asks) = mpsc::channel(MAX_ASKS);
+        let (tell, news) = mpsc::channel(MAX_NEWS);
+        let vfs = Arc::new(Vfs::new(tree.clone(), content.clone(), ask.clone(), vfs_settings(settings)));
+        let control = {
+            let _in_runtime = runtime.enter();
+            ControlServer::bind(&settings.state_dir).map_err(failed)?
+        };
+        let mounted =
+            fuse::mount(&mount_options(mountpoint, settings), vfs, runtime.handle().clone(), news).map_err(failed)?;
+        if settings.mount.passthrough == Passthrough::On && !mounted.passthrough() {
+            return Err(DaemonError::new(
+                "passthrough=on, but this kernel or user cannot have it: it needs root and Linux 6.9 or later",
+            ));
+        }
+        let parts = Parts { tree: tree.clone(), content, client, me: identity.me, asks, ask, tell };
+        let engine = Arc::new(Engine::start(parts, runtime.handle()).map_err(failed)?);
+        let (unmount, unmount_asked) = mpsc::channel(1);
+        let (asked_sender, asked) = mpsc::channel(MAX_REQUESTS);
+        let facts = Facts {
+            mountpoint: mountpoint.display().to_string(),
+            account: identity.account,
+            cache_limit: settings.cache_size_bytes,
+            spool_limit: settings.spool_size_bytes,
+            errno: fuse::errno_number,
+        };
+        let answerer = Arc::new(Answerer { engine: engine.clone(), facts, unmount });
+        runtime.spawn(control.run(asked_sender));
+        runtime.spawn(answerer.run(asked));
+        log::info!(
+            "mounted on {}, passthrough {}",
+            mountpoint.display(),
+            if mounted.passthrough() { "on" } else { "off" }
+        );
+        Ok(Daemon { mounted, engine, unmount_asked })
+    }
+
+    /// Until a signal, a command or somebody's umount ends the mount.
+    async fn serve(mut self, signals: &mut StopSignals) {
+        tokio::select! {
+            () = signals.asked() => log::info!("stopping: a signal"),
+            _ = self.unmount_asked.recv() => log::info!("stopping: unmount was asked for"),
+            () = self.mounted.ended() => log::info!("stopping: the mount was taken down"),
+        }
+        self.mounted.stop_waiting();
+        if let Err(error) = self.mounted.unmount() {
+            log::error!("{error}");
+        }
+        if tokio::time::timeout(SESSION_ENDS_WITHIN, self.mounted.ended()).await.is_err() {
+            log::warn!("programs still have files open; what they write from here on is found at the next start");
+        }
+        let engine = self.engine.clone();
+        if tokio::task::spawn_blocking(move || engine.stop()).await.is_err() {
+            log::error!("the engine did not stop in order");
+        }
+    }
+}
+
+fn vfs_settings(settings: &Settings) -> vfs::Settings {
+    vfs::Settings {
+        read_only: settings.mount.read_only,
+        passthrough: settings.mount.passthrough != Passthrough::Off,
+        lifetime: LIFETIME,
+        durability: match settings.durability {
+            crate::config::Durability::Local => vfs::Durability::Local,
+            crate::config::Durability::Box => vfs::Durability::Box,
+        },
+    }
+}
+
+fn mount_options(mountpoint: &Path, settings: &Settings) -> fuse::MountOptions {
+    let wanted = &settings.mount;
+    let mut options = fuse::MountOptions::new(mountpoint, &settings.state_dir);
+    options.data_dirs = vec![settings.state_dir.join("spool"), settings.cache_dir.clone()];
+    options.read_only = wanted.read_only;
+    options.no_exec = wanted.no_exec;
+    options.no_atime = wanted.no_atime;
+    options.allow_other = wanted.allow_other || wanted.allow_root;
+    options.passthrough = wanted.passthrough != Passthrough::Off;
+    options
 }

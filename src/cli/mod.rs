@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, everything else to standard error. The daemon is put together in [`daemon`].
 
+mod account;
 mod background;
 mod completions;
 mod daemon;
@@ -17,6 +18,7 @@ mod ready;
 mod retry;
 mod shared;
 mod signals;
+mod state_dir;
 mod status;
 mod status_text;
 mod umount;

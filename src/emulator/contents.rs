@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha1::{Digest, Sha1};
+use sha2::Sha512;
 
 use super::store::{Content, Extent};
 
@@ -57,7 +58,7 @@ impl Contents {
             }
             other => other?,
         };
-        Ok(Pen { blob, file, path, hash: Sha1::new(), len: 0, kept: false })
+        Ok(Pen { blob, file, path, hash: Sha1::new(), len: 0, sha512: None, kept: false })
     }
 
     pub(super) fn remove(&self, blob: u64) {
@@ -68,15 +69,8 @@ impl Contents {
 
     /// A reader of `len` bytes of a content from `offset` on; both within its size.
     pub(super) fn read(&self, content: &Content, offset: u64, len: u64) -> Reader {
-        let mut pieces = Vec::new();
-        let (mut start, end) = (0, offset + len);
-        for extent in &content.extents {
-            let (from, to) = (offset.max(start), end.min(start + extent.len));
-            if from < to {
-                pieces.push(Piece { path: self.path(extent.blob), offset: from - start, len: to - from });
-            }
-            start += extent.len;
-        }
+        let piece = |extent: Extent| Piece { path: self.path(extent.blob), offset: extent.start, len: extent.len };
+        let mut pieces: Vec<Piece> = content.slice(offset, len).into_iter().map(piece).collect();
         pieces.reverse();
         Reader { pieces, open: None }
     }
@@ -107,6 +101,8 @@ pub(super) struct Pen {
     path: PathBuf,
     hash: Sha1,
     len: u64,
+    /// Made only where a client sends it.
+    sha512: Option<Sha512>,
     kept: bool,
 }
 
@@ -116,11 +112,21 @@ pub(super) struct Written {
     pub(super) blob: u64,
     pub(super) len: u64,
     pub(super) sha1: [u8; 20],
+    pub(super) sha512: Option<Vec<u8>>,
 }
 
 impl Pen {
+    /// Makes the SHA-512 too; before the first byte.
+    pub(super) fn with_sha512(mut self) -> Pen {
+        self.sha512 = Some(Sha512::new());
+        self
+    }
+
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.hash.update(bytes);
+        if let Some(sha512) = &mut self.sha512 {
+            sha512.update(bytes);
+        }
         self.file.write_all(bytes)?;
         self.len += bytes.len() as u64;
         Ok(())
@@ -132,7 +138,12 @@ impl Pen {
 
     pub(super) fn finish(mut self) -> Written {
         self.kept = true;
-        Written { blob: self.blob, len: self.len, sha1: std::mem::take(&mut self.hash).finalize().into() }
+        Written {
+            blob: self.blob,
+            len: self.len,
+            sha1: std::mem::take(&mut self.hash).finalize().into(),
+            sha512: self.sha512.take().map(|sha512| sha512.finalize().to_vec()),
+        }
     }
 }
 
@@ -147,7 +158,7 @@ impl Drop for Pen {
 
 impl Written {
     pub(super) fn into_content(self) -> Content {
-        let extent = Extent { blob: self.blob, len: self.len, sha512: None };
+        let extent = Extent { blob: self.blob, start: 0, len: self.len };
         Content { size: self.len, sha1: hex::encode(self.sha1), extents: vec![extent] }
     }
 }
@@ -168,6 +179,14 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// Opens what is read first, so that it can be read although its name goes.
+    pub(super) fn open_first(&mut self) -> io::Result<()> {
+        if let Some(piece) = self.pieces.last() {
+            self.open = Some(File::open(&piece.path)?);
+        }
+        Ok(())
+    }
+
     pub(super) fn remaining(&self) -> u64 {
         self.pieces.iter().map(|piece| piece.len).sum()
     }

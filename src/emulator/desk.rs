@@ -2,21 +2,31 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sha1::{Digest, Sha1};
 use tokio::sync::watch;
 
+use super::app_key::AppKey;
 use super::clock::Clock;
 use super::contents::Contents;
+use super::http::Known;
 use super::journal::Journal;
+use super::limits::Limits;
 use super::options::Options;
 use super::refusal::Refusal;
 use super::requests::RequestLog;
 use super::shape::Rate;
-use super::store::{Access, Act, Content, Key, Kind, Store, UserRole, Who};
+use super::store::{Access, Act, Content, Key, Kind, Store, UserRole, Who, random_token};
+
+/// Life of a sign-in code.
+const CODE_SECS: i64 = 30;
+/// Longer than an assertion can be good for.
+const ASSERTION_MEMORY_SECS: i64 = 120;
+/// Archives that wait to be fetched: Box takes ten at once of an enterprise.
+const MAX_ZIPS: usize = 10;
 
 /// Where the listeners are, as URLs without a slash at the end.
 #[derive(Debug, Clone)]
@@ -41,8 +51,32 @@ pub(super) struct Desk {
     ledger: Mutex<Ledger>,
     works: Mutex<HashMap<String, Arc<SessionWork>>>,
     pub(super) parts_now: InFlight,
+    zips: Mutex<HashMap<String, ZipJob>>,
+    codes: Mutex<HashMap<String, CodeGrant>>,
+    /// `jti` of assertions and when they may be forgotten.
+    assertions: Mutex<HashMap<String, i64>>,
+    pub(super) limits: Limits,
+    dir: PathBuf,
+    app_key: OnceLock<AppKey>,
     /// How often the download of a version was put off.
     put_off: Mutex<HashMap<u64, u32>>,
+}
+
+/// Items that are to be downloaded as one archive.
+#[derive(Debug, Clone)]
+pub(super) struct ZipJob {
+    pub(super) name: String,
+    pub(super) files: Vec<(String, Content)>,
+    pub(super) expires: i64,
+    pub(super) sent: bool,
+}
+
+/// A code of the sign-in page, before it is traded.
+#[derive(Debug, Clone)]
+pub(super) struct CodeGrant {
+    pub(super) user: u64,
+    pub(super) redirect_uri: Option<String>,
+    pub(super) expires: i64,
 }
 
 struct Ledger {
@@ -53,7 +87,8 @@ struct Ledger {
 /// What is going on in an upload session; lost at a restart and made again from its parts.
 #[derive(Debug, Default)]
 pub(super) struct SessionWork {
-    pub(super) hash: Mutex<RunningHash>,
+    hash: Mutex<RunningHash>,
+    known: Mutex<Option<Arc<Known>>>,
     pub(super) parts_now: InFlight,
 }
 
@@ -62,6 +97,19 @@ pub(super) struct SessionWork {
 pub(super) struct RunningHash {
     hash: Sha1,
     upto: u64,
+}
+
+impl SessionWork {
+    /// What a plan found out before.
+    pub(super) fn known(&self) -> Option<Arc<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_known(&self, known: Known) -> Arc<Known> {
+        let known = Arc::new(known);
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
+        known
+    }
 }
 
 /// How many are going on at once, and how many at most.
@@ -105,7 +153,6 @@ impl Desk {
             log: RequestLog::open(options.request_log.as_deref())?,
             line_in: options.line.map(Rate::new),
             line_out: options.line.map(Rate::new),
-            options,
             clock,
             contents,
             places,
@@ -114,7 +161,14 @@ impl Desk {
             ledger: Mutex::new(Ledger { store, journal }),
             works: Mutex::default(),
             parts_now: InFlight::default(),
+            zips: Mutex::default(),
+            codes: Mutex::default(),
+            assertions: Mutex::default(),
+            limits: Limits::new(options.rate_limits),
+            dir: dir.to_owned(),
+            app_key: OnceLock::new(),
             put_off: Mutex::default(),
+            options,
         };
         desk.write(|_| Ok(())).map_err(|refusal| io::Error::other(refusal.message))?;
         Ok(desk)
@@ -153,6 +207,63 @@ impl Desk {
             self.news.send_replace(newest);
         }
         done
+    }
+
+    /// The key pair of the application, made when first needed.
+    pub(super) fn app_key(&self) -> io::Result<&AppKey> {
+        if let Some(key) = self.app_key.get() {
+            return Ok(key);
+        }
+        let key = AppKey::open(&self.dir)?;
+        Ok(self.app_key.get_or_init(|| key))
+    }
+
+    /// A code that is good for half a minute.
+    pub(super) fn add_code(&self, grant: CodeGrant) -> String {
+        let now = self.clock.now();
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        codes.retain(|_, grant| grant.expires > now);
+        let code = random_token();
+        codes.insert(code.clone(), CodeGrant { expires: now + CODE_SECS, ..grant });
+        code
+    }
+
+    pub(super) fn take_code(&self, code: &str) -> Option<CodeGrant> {
+        let grant = self.codes.lock().unwrap_or_else(PoisonError::into_inner).remove(code)?;
+        (grant.expires > self.clock.now()).then_some(grant)
+    }
+
+    /// Whether an assertion's `jti` comes for the first time.
+    pub(super) fn first_use_of(&self, jti: &str) -> bool {
+        let now = self.clock.now();
+        let mut seen = self.assertions.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.retain(|_, until| *until > now);
+        seen.insert(jti.to_owned(), now + ASSERTION_MEMORY_SECS).is_none()
+    }
+
+    /// Keeps an archive to be made; the oldest go where there are too many.
+    pub(super) fn add_zip(&self, job: ZipJob) -> String {
+        let now = self.clock.now();
+        let mut zips = self.zips.lock().unwrap_or_else(PoisonError::into_inner);
+        zips.retain(|_, job| job.expires > now);
+        if zips.len() >= MAX_ZIPS
+            && let Some(oldest) = zips.iter().min_by_key(|(_, job)| job.expires).map(|(id, _)| id.clone())
+        {
+            zips.remove(&oldest);
+        }
+        let id = random_token();
+        zips.insert(id.clone(), job);
+        id
+    }
+
+    pub(super) fn zip(&self, id: &str) -> Option<ZipJob> {
+        self.zips.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    pub(super) fn zip_sent(&self, id: &str) {
+        if let Some(job) = self.zips.lock().unwrap_or_else(PoisonError::into_inner).get_mut(id) {
+            job.sent = true;
+        }
     }
 
     /// Whether the download of a version is to be answered "not yet" once more.

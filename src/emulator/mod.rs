@@ -10,11 +10,13 @@
 //! ```
 
 mod actor;
+mod app_key;
 mod clock;
 mod contents;
 mod desk;
 mod http;
 mod journal;
+mod limits;
 mod options;
 mod refusal;
 mod report;
@@ -24,7 +26,7 @@ mod shape;
 mod store;
 
 pub use actor::{ActError, Actor};
-pub use options::{ConflictShape, Options, UserOptions};
+pub use options::{ConflictShape, Options, RateLimits, UserOptions};
 pub use report::{ItemReport, SessionReport};
 pub use requests::RequestRecord;
 pub use server::{Emulator, StartError};

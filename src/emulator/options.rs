@@ -49,6 +49,12 @@ pub struct Options {
     pub parts_mismatch_once: bool,
     /// A second live session for the same target is refused with `session_conflict` and the first session.
     pub session_conflict: bool,
+    /// A commit of a version whose bytes are the current ones is answered 202 for good, as Box does.
+    pub equal_version_202: bool,
+    /// Sessions can be planned: parts that the file's versions have need not be sent.
+    pub plan: bool,
+    /// Time until the parts of a version are known to a plan.
+    pub plan_delay: Duration,
     /// A commit that repeats a finished one is answered 201 again; off: 404.
     pub commit_again: bool,
     /// Status of a new version by simple upload: 201 in practice, 200 in Box's specification.
@@ -89,6 +95,9 @@ pub struct Options {
     /// How long moves, copies, deletions and restores of folders take; their subtree is locked meanwhile.
     pub folder_operation: Duration,
 
+    /// Rate limits; `None` is no limit.
+    pub rate_limits: Option<RateLimits>,
+
     /// Users beside the first one, each with a developer token.
     pub users: Vec<UserOptions>,
     /// The id of the enterprise.
@@ -96,6 +105,24 @@ pub struct Options {
     /// The application that may ask for tokens.
     pub client_id: String,
     pub client_secret: String,
+    /// Where the sign-in page may send a browser; empty is any loopback address.
+    pub redirect_uris: Vec<String>,
+}
+
+/// Calls that a user may make; `Default` is what Box documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimits {
+    pub calls_a_minute: u32,
+    pub uploads_a_minute: u32,
+    pub searches_a_minute: u32,
+    /// `Retry-After` of a refused call, seconds.
+    pub retry_after: u32,
+}
+
+impl Default for RateLimits {
+    fn default() -> RateLimits {
+        RateLimits { calls_a_minute: 1000, uploads_a_minute: 240, searches_a_minute: 60, retry_after: 1 }
+    }
 }
 
 /// A user of the enterprise.
@@ -150,6 +177,9 @@ impl Default for Options {
             part_processing: Duration::ZERO,
             parts_mismatch_once: false,
             session_conflict: false,
+            equal_version_202: true,
+            plan: true,
+            plan_delay: Duration::ZERO,
             commit_again: false,
             version_upload_status: 201,
             conflicts: ConflictShape::AsObserved,
@@ -169,10 +199,12 @@ impl Default for Options {
             realtime_hold: Duration::from_secs(600),
             realtime_max_retries: 10,
             folder_operation: Duration::ZERO,
+            rate_limits: None,
             users: Vec::new(),
             enterprise_id: "900000001".to_owned(),
             client_id: "emulator-client-id".to_owned(),
             client_secret: "emulator-client-secret".to_owned(),
+            redirect_uris: Vec::new(),
         }
     }
 }

@@ -39,6 +39,8 @@ pub enum StartError {
     NotLoopback { address: SocketAddr },
     #[error("cannot use the data directory {}: {source}", path.display())]
     Data { path: PathBuf, source: io::Error },
+    #[error("cannot make the key pair of JWT sign-in: {0}")]
+    Key(io::Error),
     #[error("cannot start threads: {0}")]
     Threads(io::Error),
 }
@@ -195,6 +197,12 @@ impl Emulator {
         let client = self.desk.options.client_id.clone();
         let issued = self.desk.write(|store| Ok(store.issue(user, Some(&client))))?;
         Ok((issued.access, issued.refresh.unwrap_or_default()))
+    }
+
+    /// The configuration file of an application that signs in by JWT: client, enterprise and private key.
+    pub fn jwt_config(&self) -> Result<String, StartError> {
+        let config = self.desk.app_key().and_then(|key| key.config(&self.desk.options));
+        config.map(|config| format!("{config:#}\n")).map_err(StartError::Key)
     }
 
     /// Makes an access token expire.

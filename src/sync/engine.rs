@@ -10,7 +10,7 @@ use crate::box_api::BoxClient;
 use crate::content::Content;
 use crate::tree::{Ask, Invalidation, Picture, Tree, TreeError};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -47,7 +47,7 @@ pub struct Engine {
     board: Arc<Board>,
     client: BoxClient,
     stop: watch::Sender<bool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Engine {
@@ -68,7 +68,7 @@ impl Engine {
             .name("sync".to_owned())
             .spawn(move || supervise(parts, shown, runtime, stopped))
             .map_err(|e| TreeError::Damaged(format!("no thread for the engine: {e}")))?;
-        Ok(Engine { tree, content, asks, board, client, stop, thread: Some(thread) })
+        Ok(Engine { tree, content, asks, board, client, stop, thread: Mutex::new(Some(thread)) })
     }
 
     pub(super) fn tree(&self) -> &Tree {
@@ -116,9 +116,10 @@ impl Engine {
     }
 
     /// Stops at once: calls on their way are cut off, and found out about after the next start.
-    pub fn stop(&mut self) {
+    pub fn stop(&self) {
         self.stop.send_replace(true);
-        if let Some(thread) = self.thread.take()
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
             && thread.join().is_err()
         {
             log::error!("the engine's thread panicked");

@@ -324,3 +324,6 @@ fn step_aside(node: &Node) -> Plan {
     }
     Plan::Call(Call::Update { item, name: Some(name), parent: None, modified: None, if_match: None })
 }
+
+#[cfg(test)]
+mod table;

@@ -39,3 +39,6 @@ pub use remote::{Remote, Rights};
 pub use rename::{RenameHow, Renamed};
 pub use sessions::SessionRow;
 pub use store::Tree;
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,18 @@ pub struct Session {
     pub id: String,
 }
 
+impl Session {
+    /// A session as the emulator answered it.
+    pub fn at(opened: &Value) -> Session {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Session { url: text(&opened["session_endpoints"]["upload_part"]), id: text(&opened["id"]) }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
 pub fn open(caller: &Caller, name: &str, size: usize) -> Session {
     let body = json!({"folder_id": "0", "file_size": size, "file_name": name});
     let reply = caller.send_json("POST", "/api/2.0/files/upload_sessions", body);

@@ -2,10 +2,12 @@
 
 mod chunked;
 mod events;
+mod extras;
 mod life;
 mod refusals;
 mod restart;
 mod shape;
+mod signin;
 mod wire;
 
 use boxfs::emulator::{Emulator, Options};

@@ -62,6 +62,7 @@ pub(super) async fn route(call: &mut Call, path: &str) -> Result<Answer, Refusal
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     match segments.as_slice() {
         ["d", "1", ticket, "download"] => download(call, ticket),
+        ["2.0", "zip_downloads", id, "content"] => super::zips::download(call, id),
         ["subscribe"] => super::events::subscribe(call).await,
         _ => Err(Refusal::not_found()),
     }

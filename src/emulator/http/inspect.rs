@@ -20,6 +20,7 @@ pub(super) async fn route(call: &mut Call, rest: &[&str]) -> Result<Answer, Refu
     match rest {
         ["items"] => Ok(Answer::ok(&json!(report::items(&call.desk)))),
         ["requests"] => Ok(Answer::ok(&json!(call.desk.log.all()))),
+        ["jwt-config"] => Ok(Answer::ok(&call.desk.app_key()?.config(&call.desk.options)?)),
         ["sessions"] => Ok(Answer::ok(&json!(report::sessions(&call.desk)))),
         _ => Err(Refusal::not_found()),
     }

@@ -4,11 +4,14 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::super::refusal::Refusal;
-use super::super::store::{Act, Change, Detail, Key, Kind, Lock, SharedLink, Store, View, Who, random_token};
-use super::answer::Answer;
+use super::super::store::{Act, Change, Detail, Key, Kind, Lock, SharedLink, Store, View, Who, slug};
+use super::answer::{Answer, Payload};
 use super::call::{Call, folder_in, item_key, text, time};
 use super::{downloads, uploads, versions};
 
+/// The picture of every file: 32 by 32 points in Box's blue.
+const THUMBNAIL_PNG: &[u8] = include_bytes!("thumbnail.png");
+const THUMBNAIL_JPEG: &[u8] = include_bytes!("thumbnail.jpg");
 /// Longest description that Box takes, characters.
 const MAX_DESCRIPTION_CHARS: usize = 256;
 
@@ -43,6 +46,9 @@ pub(super) async fn route(call: &mut Call, kind: Kind, id: &str, rest: &[&str]) 
         ("DELETE", []) => delete(call, &who, key).await,
         ("POST", []) => restore(call, &who, key).await,
         ("POST", ["copy"]) => copy(call, &who, key).await,
+        (_, ["metadata", rest @ ..]) if kind != Kind::WebLink => super::metadata::route(call, &who, key, rest).await,
+        ("GET", ["thumbnail.png"]) if kind == Kind::File => thumbnail(call, &who, key, "image/png", THUMBNAIL_PNG),
+        ("GET", ["thumbnail.jpg"]) if kind == Kind::File => thumbnail(call, &who, key, "image/jpeg", THUMBNAIL_JPEG),
         ("GET", ["collaborations"]) if kind != Kind::WebLink => super::collaborations::list(call, &who, key),
         ("GET", ["trash"]) => get_trashed(call, &who, key),
         ("DELETE", ["trash"]) => {
@@ -153,7 +159,7 @@ fn fill_in(store: &mut Store, who: &Who, key: Key, body: &Value, change: &mut Ch
 fn link_in(store: &Store, key: Key, wanted: &Value) -> Result<SharedLink, Refusal> {
     let old = store.items.get(&key).and_then(|item| item.extra.as_ref()).and_then(|extra| extra.shared_link.clone());
     let mut link = old.unwrap_or_else(|| SharedLink {
-        slug: random_token().to_lowercase(),
+        slug: slug(),
         access: "open".to_owned(),
         password: None,
         unshared_at: None,
@@ -226,6 +232,13 @@ fn get_trashed(call: &Call, who: &Who, key: Key) -> Result<Answer, Refusal> {
         let detail = View { who, detail: Detail::Standard, fields: fields.as_deref() };
         Ok(Answer::ok(&store.render(&detail, key)))
     })
+}
+
+fn thumbnail(call: &Call, who: &Who, key: Key, kind: &str, picture: &'static [u8]) -> Result<Answer, Refusal> {
+    call.desk.read(|store| store.allow(who, key, Act::See).map(drop))?;
+    let mut answer = Answer::empty(200).header("content-type", kind);
+    answer.payload = Payload::Bytes(picture.into());
+    Ok(answer)
 }
 
 async fn create_web_link(call: &mut Call) -> Result<Answer, Refusal> {

@@ -6,15 +6,20 @@ mod collaborations;
 mod downloads;
 mod events;
 mod folders;
+mod grants;
 mod inbox;
 mod inspect;
 mod items;
+mod metadata;
 mod multipart;
+mod plan;
+mod search;
 mod sessions;
 mod tokens;
 mod uploads;
 mod users;
 mod versions;
+mod zips;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,11 +30,13 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
 
 use super::desk::Desk;
+use super::limits::Class;
 use super::refusal::Refusal;
 use super::requests::RequestRecord;
 use answer::{Answer, AnswerBody, OpenRecord};
 use call::Call;
 use inbox::Inbox;
+pub(super) use plan::Known;
 
 /// Which listener a request came in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +69,10 @@ pub(super) async fn answer(
     };
     let path = parts.uri.path().to_owned();
     let done = match door {
-        Door::Api => route(&mut call, &path).await,
+        Door::Api => match limit(&call, &path) {
+            Ok(()) => route(&mut call, &path).await,
+            Err(refusal) => Err(refusal),
+        },
         Door::Downloads => downloads::route(&mut call, &path).await,
     };
     let answer = done.unwrap_or_else(|refusal| Answer::refusal(&refusal, &hex_id(12)));
@@ -124,16 +134,31 @@ async fn route(call: &mut Call, path: &str) -> Result<Answer, Refusal> {
         ["2.0", "web_links", rest @ ..] => items::route_web_links(call, rest).await,
         ["2.0", "events"] => events::route(call).await,
         ["2.0", "collaborations", rest @ ..] => collaborations::route(call, rest).await,
+        ["2.0", "search"] => search::search(call),
+        ["2.0", "zip_downloads", rest @ ..] => zips::route(call, rest).await,
+        ["2.0", "folder_locks", rest @ ..] => metadata::route_folder_locks(call, rest).await,
         ["2.0", "shared_items"] => items::shared(call, None),
         ["2.0", "shared_items", kind] => items::shared(call, Some(kind)),
         ["api", "2.0", "files", "content"] => uploads::new_file(call).await,
         ["api", "2.0", "files", id, "content"] => uploads::new_version(call, id).await,
         ["api", "2.0", "files", "upload_sessions", rest @ ..] => sessions::route(call, rest).await,
         ["api", "2.0", "files", id, "upload_sessions"] => sessions::open_for_version(call, id).await,
+        ["api", "oauth2", "authorize"] => tokens::authorize(call).await,
         ["oauth2", rest @ ..] => tokens::route(call, rest).await,
         ["_emulator", rest @ ..] => inspect::route(call, rest).await,
         _ => Err(Refusal::not_found()),
     }
+}
+
+/// Counts the call against the limits of its user.
+fn limit(call: &Call, path: &str) -> Result<(), Refusal> {
+    let class = match path {
+        path if path.starts_with("/_emulator") => return Ok(()),
+        path if path.starts_with("/api/2.0/") => Class::Upload,
+        path if path.starts_with("/2.0/search") => Class::Search,
+        _ => Class::General,
+    };
+    call.desk.limits.take(call.header("authorization").unwrap_or(""), class)
 }
 
 /// Refuses any method but those that a path has.

@@ -7,9 +7,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper::Method;
 use serde_json::{Value, json};
 
+use super::super::contents::Written;
 use super::super::desk::{Desk, SessionWork};
 use super::super::refusal::Refusal;
-use super::super::store::{Content, Kind, ListedPart, Part, Precondition, Session, Store, Target, Who};
+use super::super::store::{Content, Extent, Key, Kind, ListedPart, Part, Precondition, Session, Store, Target, Who};
 use super::answer::Answer;
 use super::call::{Call, folder_in, item_key, number, text};
 use super::uploads::{upload_in, uploaded};
@@ -26,11 +27,12 @@ pub(super) async fn route(call: &mut Call, rest: &[&str]) -> Result<Answer, Refu
         ("DELETE", [id]) => abort(call, id),
         ("GET", [id, "parts"]) => list_parts(call, id),
         ("POST", [id, "commit"]) => commit(call, id).await,
+        ("POST", [id, "plan"]) => super::plan::plan(call, id).await,
         ("POST", [_, "log"]) => {
             call.who()?;
             Ok(Answer::empty(204))
         }
-        (_, [] | [_] | [_, "parts" | "commit" | "log"]) => Err(Refusal::method_not_allowed()),
+        (_, [] | [_] | [_, "parts" | "commit" | "log" | "plan"]) => Err(Refusal::method_not_allowed()),
         _ => Err(Refusal::not_found()),
     }
 }
@@ -107,7 +109,7 @@ fn session_json(desk: &Desk, store: &Store, id: &str, session: &Session) -> Valu
     let url = format!("{}/api/2.0/files/upload_sessions/{id}", desk.places.api);
     let now = now_ms();
     let processed = store.parts_of(id).filter(|(_, part)| store.is_processed(part, now)).count();
-    json!({
+    let mut object = json!({
         "id": id,
         "type": "upload_session",
         "session_expires_at": super::super::clock::write(session.expires_at, 0).replace("+00:00", "Z"),
@@ -122,7 +124,11 @@ fn session_json(desk: &Desk, store: &Store, id: &str, session: &Session) -> Valu
             "commit": format!("{url}/commit"),
             "log_event": format!("{url}/log"),
         },
-    })
+    });
+    if desk.options.plan {
+        object["session_endpoints"]["plan"] = json!(format!("{url}/plan"));
+    }
+    object
 }
 
 fn now_ms() -> i64 {
@@ -219,6 +225,9 @@ async fn upload_part(call: &mut Call, id: &str) -> Result<Answer, Refusal> {
         }
     })?;
     let mut pen = desk.contents.create()?;
+    if let SentDigest::Sha512(_) = sent.digest {
+        pen = pen.with_sha512();
+    }
     while let Some(bytes) = call.inbox.next().await? {
         pen.write(&bytes)?;
     }
@@ -226,14 +235,14 @@ async fn upload_part(call: &mut Call, id: &str) -> Result<Answer, Refusal> {
         return Err(plain("request_size_mismatch"));
     }
     let written = pen.finish();
-    let done = if written.sha1[..] == sent.digest[..] {
+    let done = if sent.digest.matches(&written) {
         let part = Part {
             id: super::hex_id(8).to_uppercase(),
             size: written.len,
             sha1: hex::encode(written.sha1),
-            blob: written.blob,
+            extents: vec![Extent { blob: written.blob, start: 0, len: written.len }],
             stored_ms: now_ms(),
-            sha512: None,
+            sha512: written.sha512.as_ref().map(hex::encode),
         };
         desk.write(|store| {
             store.session(&who, id)?;
@@ -265,7 +274,22 @@ struct SentPart {
     offset: u64,
     len: u64,
     total: u64,
-    digest: Vec<u8>,
+    digest: SentDigest,
+}
+
+/// A part's digest, of the kind that the client sent.
+enum SentDigest {
+    Sha1(Vec<u8>),
+    Sha512(Vec<u8>),
+}
+
+impl SentDigest {
+    fn matches(&self, written: &Written) -> bool {
+        match self {
+            SentDigest::Sha1(digest) => digest[..] == written.sha1[..],
+            SentDigest::Sha512(digest) => Some(digest) == written.sha512.as_ref(),
+        }
+    }
 }
 
 fn part_headers(call: &Call) -> Result<SentPart, Refusal> {
@@ -277,7 +301,7 @@ fn part_headers(call: &Call) -> Result<SentPart, Refusal> {
     if len != announced {
         return Err(plain("request_size_mismatch"));
     }
-    Ok(SentPart { offset: first, len, total, digest: sha_header(call)? })
+    Ok(SentPart { offset: first, len, total, digest: digest_header(call)? })
 }
 
 fn check_place(session: &Session, sent: &SentPart) -> Result<(), Refusal> {
@@ -301,14 +325,23 @@ fn read_range(text: &str) -> Option<(u64, u64, u64)> {
     Some((first.parse().ok()?, last, total.parse().ok()?))
 }
 
-/// `Digest: sha=<base64 of SHA-1>`, in any case.
-fn sha_header(call: &Call) -> Result<Vec<u8>, Refusal> {
+/// `Digest: sha=<base64 of SHA-1>` or `sha-512=<base64 of SHA-512>`, in any case.
+fn digest_header(call: &Call) -> Result<SentDigest, Refusal> {
     let header = call.header("digest").ok_or_else(|| Refusal::bad("digest", "'Digest' is required"))?;
     let (algorithm, value) = header.split_once('=').ok_or_else(|| Refusal::bad("digest", "not 'sha=<base64>'"))?;
-    let digest = BASE64.decode(value.trim()).ok().filter(|digest| digest.len() == 20);
-    match digest {
-        Some(digest) if algorithm.trim().eq_ignore_ascii_case("sha") => Ok(digest),
+    let digest = BASE64.decode(value.trim()).unwrap_or_default();
+    match (algorithm.trim().to_ascii_lowercase().as_str(), digest.len()) {
+        ("sha", 20) => Ok(SentDigest::Sha1(digest)),
+        ("sha-512", 64) => Ok(SentDigest::Sha512(digest)),
         _ => Err(Refusal::bad("digest", "not 'sha=<base64 of 20 bytes>'")),
+    }
+}
+
+/// The digest of the whole file, which is SHA-1 always.
+fn sha_header(call: &Call) -> Result<Vec<u8>, Refusal> {
+    match digest_header(call)? {
+        SentDigest::Sha1(digest) => Ok(digest),
+        SentDigest::Sha512(_) => Err(Refusal::bad("digest", "the digest of the file is SHA-1")),
     }
 }
 
@@ -334,6 +367,9 @@ async fn commit(call: &mut Call, id: &str) -> Result<Answer, Refusal> {
         return Err(Refusal::digest_mismatch(&BASE64.encode(digest), &BASE64.encode(&wanted)));
     }
     let content = Content { size, sha1: hex::encode(digest), extents };
+    if desk.options.equal_version_202 && is_current(&desk, id, &content.sha1) {
+        return Ok(Answer::empty(202).header("retry-after", desk.options.commit_retry_after.to_string()));
+    }
     finish(&desk, &who, id, content, &upload, &precondition)
         .map(|file| desk.read(|store| uploaded(store, &who, file, &fields, 201)))
 }
@@ -347,6 +383,17 @@ fn finish(
     precondition: &Precondition,
 ) -> Result<u64, Refusal> {
     desk.write(|store| store.commit_session(who, id, content, upload, precondition))
+}
+
+/// A version whose bytes are the current ones is 202 for good (API.md 5.9).
+fn is_current(desk: &Desk, id: &str, sha1: &str) -> bool {
+    desk.read(|store| match store.sessions.get(&id.to_owned()).map(|session| &session.target) {
+        Some(Target::Version { file, .. }) => {
+            let here = store.items.contains(&Key::file(*file));
+            here && store.current(*file).is_some_and(|(_, version)| version.content.sha1 == sha1)
+        }
+        _ => false,
+    })
 }
 
 fn already_committed(desk: &Desk, id: &str) -> Option<u64> {

@@ -121,6 +121,7 @@ impl Store {
         if let Some(parent) = moved_to {
             self.check_idle(key)?;
             self.check_idle(Key::folder(parent))?;
+            self.check_folder_lock(key)?;
             self.allow(who, Key::folder(parent), Act::Upload)?;
             self.allow(who, key, Act::Delete)?;
             if key.kind == Kind::Folder && self.is_below(Key::folder(parent), key.id) {

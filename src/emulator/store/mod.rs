@@ -5,6 +5,7 @@ mod access;
 mod changes;
 mod collaborations;
 mod copies;
+mod metadata;
 mod model;
 mod names;
 mod news;
@@ -31,7 +32,7 @@ pub(super) use news::Stream;
 pub(super) use render::{Detail, View, id_text};
 pub(super) use sessions::ListedPart;
 use table::Table;
-pub(super) use tokens::{Issued, random_token};
+pub(super) use tokens::{Issued, random_token, slug};
 pub(super) use versions::Upload;
 
 /// Rows of one journal line when everything is written: a line stays around a megabyte.

@@ -104,6 +104,7 @@ pub(in crate::emulator) struct Extra {
     pub(in crate::emulator) url: String,
     pub(in crate::emulator) lock: Option<Lock>,
     pub(in crate::emulator) shared_link: Option<SharedLink>,
+    pub(in crate::emulator) folder_lock: Option<FolderLock>,
     /// By `scope.template`.
     pub(in crate::emulator) metadata: BTreeMap<String, Instance>,
 }
@@ -115,6 +116,14 @@ pub(in crate::emulator) struct Lock {
     pub(in crate::emulator) created_at: i64,
     pub(in crate::emulator) expires_at: Option<i64>,
     pub(in crate::emulator) no_download: bool,
+}
+
+/// Forbids to move or delete a folder.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(in crate::emulator) struct FolderLock {
+    pub(in crate::emulator) id: u64,
+    pub(in crate::emulator) by: u64,
+    pub(in crate::emulator) created_at: i64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -162,14 +171,28 @@ pub(in crate::emulator) struct Content {
     pub(in crate::emulator) extents: Vec<Extent>,
 }
 
-/// A whole blob.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+impl Content {
+    /// The extents of a range within the content.
+    pub(in crate::emulator) fn slice(&self, offset: u64, len: u64) -> Vec<Extent> {
+        let (mut start, end) = (0, offset + len);
+        let mut slice = Vec::new();
+        for extent in &self.extents {
+            let (from, to) = (offset.max(start), end.min(start + extent.len));
+            if from < to {
+                slice.push(Extent { blob: extent.blob, start: extent.start + from - start, len: to - from });
+            }
+            start += extent.len;
+        }
+        slice
+    }
+}
+
+/// A range of a blob.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::emulator) struct Extent {
     pub(in crate::emulator) blob: u64,
+    pub(in crate::emulator) start: u64,
     pub(in crate::emulator) len: u64,
-    /// Known only where a plan asked for it; 128 hex characters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(in crate::emulator) sha512: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -235,7 +258,7 @@ pub(in crate::emulator) struct Part {
     pub(in crate::emulator) id: String,
     pub(in crate::emulator) size: u64,
     pub(in crate::emulator) sha1: String,
-    pub(in crate::emulator) blob: u64,
+    pub(in crate::emulator) extents: Vec<Extent>,
     /// Milliseconds since 1970; processed a while later.
     pub(in crate::emulator) stored_ms: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]

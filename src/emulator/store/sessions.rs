@@ -97,8 +97,7 @@ impl Store {
     /// The bytes of the part at an offset.
     pub(in crate::emulator) fn part_content(&self, session: &str, offset: u64) -> Option<Content> {
         let part = self.parts.get(&(session.to_owned(), offset))?;
-        let extent = Extent { blob: part.blob, len: part.size, sha512: None };
-        Some(Content { size: part.size, sha1: part.sha1.clone(), extents: vec![extent] })
+        Some(Content { size: part.size, sha1: part.sha1.clone(), extents: part.extents.clone() })
     }
 
     pub(in crate::emulator) fn is_processed(&self, part: &Part, now_ms: i64) -> bool {
@@ -111,7 +110,7 @@ impl Store {
         if self.parts.contains(&key) {
             return Err(Refusal::part_overlaps());
         }
-        self.use_blob(part.blob);
+        part.extents.iter().for_each(|extent| self.use_blob(extent.blob));
         self.parts.insert(key, part);
         Ok(())
     }
@@ -121,7 +120,7 @@ impl Store {
         let offsets: Vec<u64> = self.parts_of(session).map(|(offset, _)| offset).collect();
         for offset in offsets {
             if let Some(part) = self.parts.remove(&(session.to_owned(), offset)) {
-                self.release_blob(part.blob);
+                part.extents.iter().for_each(|extent| self.release_blob(extent.blob));
             }
         }
     }
@@ -155,8 +154,7 @@ impl Store {
         if !listed.iter().zip(&stored).all(|(listed, (offset, part))| same(listed, *offset, part)) {
             return Err(Refusal::parts_mismatch());
         }
-        let extent = |part: &Part| Extent { blob: part.blob, len: part.size, sha512: part.sha512.clone() };
-        Ok(stored.iter().map(|(_, part)| extent(part)).collect())
+        Ok(stored.iter().flat_map(|(_, part)| part.extents.clone()).collect())
     }
 
     /// Makes the file or version of a session whose parts and digest were checked.

@@ -80,6 +80,11 @@ impl Store {
     }
 }
 
+/// The last part of a shared link's URL: lower case, as Box's are.
+pub(in crate::emulator) fn slug() -> String {
+    random_token().to_lowercase()
+}
+
 /// 32 characters that nobody guesses, as Box's tokens have.
 pub(in crate::emulator) fn random_token() -> String {
     std::iter::repeat_with(fastrand::alphanumeric).take(32).collect()

@@ -22,6 +22,7 @@ impl Store {
         precondition.check(etag)?;
         self.check_idle(key)?;
         self.check_lock(who, key)?;
+        self.check_folder_lock(key)?;
         if key.kind == Kind::Folder && !recursive && !self.children(key.id).is_empty() {
             return Err(Refusal::folder_not_empty());
         }

@@ -42,7 +42,7 @@ impl Store {
             *self.used.entry(self.owner_of(Key::file(file))).or_insert(0) += size;
             blobs.into_iter().for_each(|blob| self.use_blob(blob));
         }
-        let parts: Vec<u64> = self.parts.rows().values().map(|part| part.blob).collect();
+        let parts: Vec<u64> = self.parts.rows().values().flat_map(|p| p.extents.iter().map(|e| e.blob)).collect();
         parts.into_iter().for_each(|blob| self.use_blob(blob));
         for (id, collaboration) in self.collaborations.rows() {
             self.shared_with.entry(collaboration.item).or_default().push(*id);

@@ -1,0 +1,124 @@
+//! Whose Box the mount shows: the client, the account behind the token, and whether this state directory belongs to it.
+
+use crate::base::{BoxId, Ino, Secret, Timestamp};
+use crate::box_api::{self, BoxClient, ClientOptions, Meaning, TokenSource};
+use crate::config::{ApiLimits, Settings};
+use crate::control::Account;
+use crate::tree::{Attr, Tree};
+
+use super::daemon::{DaemonError, failed};
+use super::exit::Exit;
+
+/// Keys of the tree's values.
+const ACCOUNT: &str = "account";
+const ACCOUNT_SHOWN: &str = "account_shown";
+const ROOT_FOLDER: &str = "root_folder";
+/// `TOTAL USED LARGEST`, in bytes.
+const QUOTA: &str = "quota";
+
+/// Permission bits of folders before `umask=` takes some away.
+const FOLDER_MODE: u32 = 0o755;
+
+/// Who is signed in.
+pub(super) struct Identity {
+    /// The user's id in Box.
+    pub me: String,
+    pub account: Option<Account>,
+}
+
+pub(super) fn client(settings: &Settings, token: Secret) -> Result<BoxClient, DaemonError> {
+    let options = ClientOptions {
+        server: settings.server.as_ref().map(|s| s.url().to_owned()),
+        ca_file: settings.ca_file.clone(),
+        as_user: None,
+        limits: match settings.api_limits {
+            ApiLimits::Box => box_api::ApiLimits::Box,
+            ApiLimits::Off => box_api::ApiLimits::Off,
+            ApiLimits::PerMinute(n) => box_api::ApiLimits::PerMinute(n),
+        },
+        user_agent: String::new(),
+        upload_limit: settings.upload_limit_bytes_per_s,
+        download_limit: settings.download_limit_bytes_per_s,
+    };
+    BoxClient::new(options, TokenSource::Fixed(token)).map_err(failed)
+}
+
+/// Asks Box who is signed in and whether the state directory is theirs, and plants the root. Without network a state
+/// directory that was used before is enough.
+pub(super) async fn identify(client: &BoxClient, tree: &Tree, settings: &Settings) -> Result<Identity, DaemonError> {
+    let known = tree.meta(ACCOUNT).map_err(failed)?;
+    let same_root = tree.meta(ROOT_FOLDER).map_err(failed)?.is_none_or(|root| root == settings.root_folder);
+    if !same_root {
+        return Err(DaemonError::new(format!(
+            "the state directory {} is for another root folder: choose another with --state-dir",
+            settings.state_dir.display()
+        )));
+    }
+    let me = match client.me().await {
+        Ok(me) => me,
+        Err(error) => return without_box(error, known, tree, settings),
+    };
+    if let Some(known) = known.filter(|known| *known != me.id) {
+        let login = tree.meta(ACCOUNT_SHOWN).map_err(failed)?.unwrap_or(known);
+        return Err(DaemonError::new(format!(
+            "the state directory {} belongs to the account {login}, and this sign-in is {}: choose another --profile or \
+             --state-dir",
+            settings.state_dir.display(),
+            me.login
+        )));
+    }
+    if settings.root_folder != "0" {
+        check_root(client, &settings.root_folder).await?;
+    }
+    tree.set_meta(ACCOUNT, &me.id).map_err(failed)?;
+    tree.set_meta(ACCOUNT_SHOWN, &me.login).map_err(failed)?;
+    tree.set_meta(ROOT_FOLDER, &settings.root_folder).map_err(failed)?;
+    if let (Some(total), Some(used)) = (me.space_amount, me.space_used) {
+        let largest = me.max_upload_size.unwrap_or(total);
+        tree.set_meta(QUOTA, &format!("{total} {used} {largest}")).map_err(failed)?;
+    }
+    tree.plant_root(&settings.root_folder, root_attr(settings)).map_err(failed)?;
+    Ok(Identity { me: me.id.clone(), account: Some(Account { id: me.id, name: me.name, login: me.login }) })
+}
+
+/// Box did not say who we are.
+fn without_box(
+    error: box_api::ApiError,
+    known: Option<String>,
+    tree: &Tree,
+    settings: &Settings,
+) -> Result<Identity, DaemonError> {
+    let server = settings.server.as_ref().map_or("Box", |s| s.url());
+    match error.meaning {
+        Meaning::SignInNeeded => Err(DaemonError {
+            message: format!("{server} does not accept the sign-in: set BOXFS_TOKEN to a valid access token"),
+            exit_code: Exit::SignInNeeded as u8,
+        }),
+        Meaning::NotSent | Meaning::OutcomeUnknown if known.is_some() && tree.node(Ino::ROOT).is_ok() => {
+            log::warn!("starting without network: {error}");
+            Ok(Identity { me: known.unwrap_or_default(), account: None })
+        }
+        Meaning::NotSent | Meaning::OutcomeUnknown => Err(DaemonError::new(format!(
+            "{server} cannot be reached ({error}): the first mount needs the network; check it, or --server and the proxy"
+        ))),
+        _ => Err(DaemonError::new(format!("{server} answers in a way that boxfs does not understand: {error}"))),
+    }
+}
+
+async fn check_root(client: &BoxClient, id: &str) -> Result<(), DaemonError> {
+    match client.item(&BoxId::folder(id)).await {
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.meaning, Meaning::NotFound | Meaning::Trashed | Meaning::NoAccess) => {
+            Err(DaemonError::new(format!("there is no folder {id} that this account can see: check --root-folder")))
+        }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn root_attr(settings: &Settings) -> Attr {
+    let now = Timestamp::now();
+    let mode = FOLDER_MODE & !settings.mount.umask.unwrap_or(0);
+    let uid = settings.mount.uid.unwrap_or_else(|| nix::unistd::geteuid().as_raw());
+    let gid = settings.mount.gid.unwrap_or_else(|| nix::unistd::getegid().as_raw());
+    Attr { size: 0, mtime: now, ctime: now, atime: now, btime: now, mode, uid, gid }
+}
