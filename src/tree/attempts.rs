@@ -218,6 +218,19 @@ impl Tree {
         Ok(found)
     }
 
+    /// Whether a call of ours is on its way that changes the item or fills the name.
+    pub fn is_in_flight(&self, id: &BoxId, parent: Option<&str>, name: &str) -> Result<bool, TreeError> {
+        let inner = self.lock();
+        let db = inner.db();
+        if !on_item(db, id)?.is_empty() {
+            return Ok(true);
+        }
+        Ok(match parent {
+            Some(parent) => !filling(db, parent, &fold(name))?.is_empty(),
+            None => false,
+        })
+    }
+
     pub fn attempt(&self, id: AttemptId) -> Result<Option<Attempt>, TreeError> {
         get(self.lock().db(), id)
     }
