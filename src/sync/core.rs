@@ -44,7 +44,7 @@ const FRESH: Duration = Duration::from_secs(30);
 const MAX_LOOKS: usize = 1000;
 
 /// Whether a program has a node's bytes open; told by the content room.
-pub type OpenProbe = Box<dyn Fn(Ino, Option<ContentId>) -> OpenState + Send>;
+pub type OpenProbe = Box<dyn Fn(Option<ContentId>) -> OpenState + Send>;
 
 /// The state of the engine that is not in the tree: what is on its way right now.
 pub struct Core {
@@ -211,7 +211,7 @@ impl Core {
         self.reached();
         let remotes: Vec<_> = items.iter().map(|i| translate::remote(i, &self.me)).collect();
         let open = &self.open;
-        let learned = self.tree.learn_page(folder, listing, &remotes, |ino| open(ino, None).handles, now);
+        let learned = self.tree.learn_page(folder, listing, &remotes, |content| open(content).handles, now);
         match learned {
             Ok(learned) => {
                 failpoint("listing.page");
@@ -295,7 +295,7 @@ impl Core {
 
     pub(super) fn learn(&mut self, remote: &Remote, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
         let open = &self.open;
-        let learned = self.tree.learn(remote, |ino| open(ino, None).handles, now)?;
+        let learned = self.tree.learn(remote, |content| open(content).handles, now)?;
         self.follow(learned, out)
     }
 
@@ -457,11 +457,17 @@ impl Core {
                 super::call::Target::New { parent, .. } => Some(BoxId::folder(parent.clone())),
             },
             Call::CreateFolder { parent, .. } => Some(BoxId::folder(parent.clone())),
+            Call::Copy { .. } => None,
         };
         match (&error.meaning, call, item) {
             (Meaning::NotFound | Meaning::Trashed, Call::Delete { item, .. }, _) => {
                 self.tree.lost(item, now)?;
                 self.wake_parent(ino, now)
+            }
+            // The version to be copied is gone: the bytes here go up instead.
+            (Meaning::NotFound | Meaning::Trashed, Call::Copy { .. }, _) => {
+                self.tree.unseal(ino, now)?;
+                self.retry(ino, error, now)
             }
             (Meaning::NotFound | Meaning::Trashed | Meaning::Changed, _, Some(item)) => {
                 self.look(item, out);
@@ -575,7 +581,7 @@ impl Core {
     /// One node, one step. Afterwards it is not due any more, unless its step could not be taken for lack of room (`false`).
     fn step(&mut self, ino: Ino, now: Timestamp, out: &mut Vec<Effect>) -> Result<bool, TreeError> {
         let Some(picture) = self.tree.picture(ino)? else { return Ok(true) };
-        let open = (self.open)(ino, picture.node.content);
+        let open = (self.open)(picture.node.content);
         let memory = self.memory(ino, picture.node.parent, now);
         match plan(&picture, open, memory) {
             Plan::Clean => {

@@ -5,7 +5,7 @@ use super::core::{Core, OpenProbe};
 use super::effect::{Effect, Event};
 use super::executor::{Executor, MAX_PARTS, MAX_QUESTIONS};
 use super::planner::{FolderMemory, OpenState, Plan, plan};
-use crate::base::{ContentId, Ino, Timestamp};
+use crate::base::{ContentId, Timestamp};
 use crate::box_api::BoxClient;
 use crate::content::Content;
 use crate::tree::{Ask, Invalidation, Picture, Tree, TreeError};
@@ -91,7 +91,7 @@ impl Engine {
 
     /// Why the node is not on its way.
     pub(super) fn reason(&self, picture: &Picture) -> String {
-        let open = open_state(&self.content, picture.node.ino, picture.node.content);
+        let open = open_state(&self.content, picture.node.content);
         match plan(picture, open, FolderMemory::default()) {
             Plan::Wait(wait) => wait.reason(),
             _ => "waits for its turn".to_owned(),
@@ -212,10 +212,12 @@ fn start(tasks: &mut JoinSet<()>, executor: &Executor, effect: Effect, runtime: 
 
 /// Asks the content room whether a program has the bytes open.
 fn open_probe(content: Arc<Content>) -> OpenProbe {
-    Box::new(move |ino, id| open_state(&content, ino, id))
+    Box::new(move |id| open_state(&content, id))
 }
 
-fn open_state(content: &Content, ino: Ino, id: Option<ContentId>) -> OpenState {
-    let writers = id.and_then(|id| content.get(id)).is_some_and(|file| file.writers() > 0);
-    OpenState { handles: content.is_held(ino) || writers, writers }
+fn open_state(content: &Content, id: Option<ContentId>) -> OpenState {
+    match id.and_then(|id| content.get(id)) {
+        Some(file) => OpenState { handles: true, writers: file.writers() > 0 },
+        None => OpenState::default(),
+    }
 }

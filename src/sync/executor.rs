@@ -89,6 +89,10 @@ impl Executor {
                 self.client.create_folder(parent, name).await.map(|item| Answer::Item(Box::new(item)))
             }
             Call::Upload(job) => upload::upload(self, job).await,
+            Call::Copy { file_id, version, parent, name, .. } => {
+                let item = self.client.copy_file(file_id, parent, Some(name), Some(version)).await?;
+                Ok(Answer::Item(Box::new(item)))
+            }
             Call::Update { item, name, parent, modified, if_match } => {
                 let change = ItemChange {
                     name: name.clone(),
@@ -134,6 +138,7 @@ fn leaving(call: &Call) -> &'static str {
     match call {
         Call::CreateFolder { .. } => "folder.leaving",
         Call::Upload(_) => "upload.leaving",
+        Call::Copy { .. } => "copy.leaving",
         Call::Update { .. } => "update.leaving",
         Call::Delete { .. } => "delete.leaving",
     }
@@ -144,6 +149,7 @@ fn answered(call: &Call) -> &'static str {
     match call {
         Call::CreateFolder { .. } => "folder.answered",
         Call::Upload(_) => "upload.answered",
+        Call::Copy { .. } => "copy.answered",
         Call::Update { .. } => "update.answered",
         Call::Delete { .. } => "delete.answered",
     }

@@ -13,6 +13,8 @@ pub enum AttemptKind {
     CreateFolder,
     UploadNew,
     UploadVersion,
+    /// A server-side copy of a version.
+    Copy,
     Update,
     Delete,
 }
@@ -25,12 +27,16 @@ impl AttemptKind {
             AttemptKind::UploadVersion => 2,
             AttemptKind::Update => 3,
             AttemptKind::Delete => 4,
+            AttemptKind::Copy => 5,
         }
     }
 
     fn from_sql(value: i64) -> AttemptKind {
-        use AttemptKind::{CreateFolder, Delete, Update, UploadNew, UploadVersion};
-        [CreateFolder, UploadNew, UploadVersion, Update].into_iter().find(|k| k.to_sql() == value).unwrap_or(Delete)
+        use AttemptKind::{Copy, CreateFolder, Delete, Update, UploadNew, UploadVersion};
+        [CreateFolder, UploadNew, UploadVersion, Update, Copy]
+            .into_iter()
+            .find(|k| k.to_sql() == value)
+            .unwrap_or(Delete)
     }
 }
 

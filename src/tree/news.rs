@@ -35,9 +35,14 @@ const FILE_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o755;
 
 impl Tree {
-    /// Merges what Box said of one item. `is_open` says whether a program has a node open: such bytes are not
+    /// Merges what Box said of one item. `is_open` says whether a program has a content open: such bytes are not
     /// swapped.
-    pub fn learn(&self, item: &Remote, is_open: impl Fn(Ino) -> bool, now: Timestamp) -> Result<Learned, TreeError> {
+    pub fn learn(
+        &self,
+        item: &Remote,
+        is_open: impl Fn(Option<ContentId>) -> bool,
+        now: Timestamp,
+    ) -> Result<Learned, TreeError> {
         self.write(|tx| {
             let mut learned = Learned::default();
             merge(tx, item, &is_open, now, &mut learned)?;
@@ -51,7 +56,7 @@ impl Tree {
         folder: Ino,
         listing: i64,
         items: &[Remote],
-        is_open: impl Fn(Ino) -> bool,
+        is_open: impl Fn(Option<ContentId>) -> bool,
         now: Timestamp,
     ) -> Result<Learned, TreeError> {
         self.write(|tx| {
@@ -143,7 +148,7 @@ fn node_kind(kind: ItemKind) -> NodeKind {
 fn merge(
     tx: &mut Tx<'_>,
     item: &Remote,
-    is_open: &impl Fn(Ino) -> bool,
+    is_open: &impl Fn(Option<ContentId>) -> bool,
     now: Timestamp,
     learned: &mut Learned,
 ) -> Result<(), TreeError> {
@@ -240,7 +245,7 @@ fn update(
     tx: &mut Tx<'_>,
     mut node: Node,
     item: &Remote,
-    is_open: &impl Fn(Ino) -> bool,
+    is_open: &impl Fn(Option<ContentId>) -> bool,
     now: Timestamp,
     learned: &mut Learned,
 ) -> Result<(), TreeError> {
@@ -254,7 +259,7 @@ fn update(
         return leave(tx, node, now, learned);
     }
     let new_version = item.version != base.version && base.sha1 != item.sha1;
-    if node.is_file() && new_version && !node.content_dirty() && is_open(node.ino) {
+    if node.is_file() && new_version && !node.content_dirty() && is_open(node.content) {
         return succeed(tx, node, item, now, learned);
     }
     follow_bytes(&mut node, &base, item, learned);
