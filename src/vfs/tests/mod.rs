@@ -229,6 +229,11 @@ impl Rig {
         self.dir.path().join("spool").join(id.to_string())
     }
 
+    /// What the engine asks before it gives a node other bytes.
+    fn in_use(&self, id: Option<crate::base::ContentId>) -> bool {
+        id.is_some_and(|id| self.content.get(id).is_some())
+    }
+
     fn eventually(&self, condition: impl Fn(&Far) -> bool) {
         let limit = std::time::Instant::now() + Duration::from_secs(5);
         while !condition(&self.far.lock().unwrap()) {
