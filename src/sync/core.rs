@@ -1,17 +1,18 @@
 //! The engine's synchronous heart: `apply(event, now) -> effects`. It reads and writes the tree, plans, and never performs
 //! anything itself, so that a simulation can run it in virtual time and stop it at any effect.
 
-use super::backoff::backoff;
+mod outcomes;
+mod questions;
+
+use outcomes::Over;
+pub use outcomes::ask_error;
+
 use super::call::Call;
-use super::effect::{Answer, Effect, Event, SealResult};
+use super::effect::{Effect, Event};
+use super::news::{POSITION, Stream};
 use super::planner::{FolderMemory, OpenState, Plan, Wait, plan};
-use super::translate;
-use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint, fold};
-use crate::box_api::{ApiError, Applied, ExistingItem, Heals, Item, Meaning};
-use crate::tree::{
-    Ask, AskError, Attempt, AttemptKind, Finish, Hold, Learned, Listed, Presence, PushAsk, Remote, Settled,
-    StoredStamp, Tree, TreeError,
-};
+use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint};
+use crate::tree::{Ask, AskError, Attempt, Finish, Listed, PushAsk, Tree, TreeError};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,11 +44,11 @@ const FRESH: Duration = Duration::from_secs(30);
 const MAX_LOOKS: usize = 1000;
 
 /// Whether a program has a node's bytes open; told by the content room.
-pub type OpenProbe = Box<dyn Fn(Ino, Option<ContentId>) -> OpenState + Send>;
+pub type OpenProbe = Box<dyn Fn(Option<ContentId>) -> OpenState + Send>;
 
 /// The state of the engine that is not in the tree: what is on its way right now.
 pub struct Core {
-    tree: Arc<Tree>,
+    pub(super) tree: Arc<Tree>,
     open: OpenProbe,
     /// The signed-in user's id.
     me: String,
@@ -60,6 +61,7 @@ pub struct Core {
     listed: HashMap<Ino, Timestamp>,
     one_by_one: HashSet<Ino>,
     outage: Outage,
+    pub(super) stream: Stream,
     /// Something due could not be started for lack of room: the next answer makes some.
     crowded: bool,
     /// A source of jitter in 0..1.
@@ -103,6 +105,7 @@ impl Core {
             listed: HashMap::new(),
             one_by_one: HashSet::new(),
             outage: Outage::default(),
+            stream: Stream::new(),
             crowded: false,
             jitter,
         }
@@ -113,12 +116,17 @@ impl Core {
         self.outage.reason.as_ref().map(|_| &self.outage)
     }
 
+    pub(super) fn me(&self) -> &str {
+        &self.me
+    }
+
     /// When [`Event::Tick`] is wanted next.
     pub fn next_tick(&self) -> Result<Option<Timestamp>, TreeError> {
         if self.crowded {
             return Ok(None);
         }
         let due = self.tree.next_due()?;
+        let due = [due, self.stream.next_late()].into_iter().flatten().min();
         Ok(match (due, self.outage.until) {
             (Some(due), Some(until)) => Some(due.max(until)),
             (due, _) => due,
@@ -129,29 +137,26 @@ impl Core {
     pub fn apply(&mut self, event: Event, now: Timestamp) -> Result<Vec<Effect>, TreeError> {
         let mut out = Vec::new();
         match event {
+            Event::Started => out.push(Effect::Follow(self.tree.meta(POSITION)?)),
             Event::Tick => {}
             Event::Asked(ask) => self.asked(ask, now, &mut out)?,
             Event::Answered { attempt, ino, call, result } => {
                 let again = self.calls.remove(&ino).is_some_and(|flight| flight.again);
-                match result {
-                    Ok(Answer::BytesChanged) => {
-                        self.not_applied(attempt, again, now)?;
-                        self.tree.unseal(ino, now)?;
-                    }
-                    Ok(answer) => self.answered(attempt, ino, answer, now, &mut out)?,
-                    Err(error) => self.refused(attempt, again, ino, &call, &error, now, &mut out)?,
-                }
+                self.over(&Over { attempt, ino, call: &call, again }, result, now, &mut out)?;
             }
             Event::Looked { id, result } => self.looked(&id, result, now, &mut out)?,
             Event::Page { folder, listing, items } => self.page(folder, listing, &items, now, &mut out)?,
             Event::Listed { folder, listing, result } => self.listed(folder, listing, result, now, &mut out)?,
             Event::Sealed { ino, content, result } => self.sealed(ino, content, result, now)?,
+            Event::News { entries, next } => self.news(&entries, &next, now, &mut out)?,
+            Event::NewsLost => self.revalidate(now, &mut out)?,
             Event::Fetched { ok } => {
                 if ok {
                     self.reached();
                 }
             }
         }
+        self.late_news(now, &mut out);
         self.pump(now, &mut out)?;
         Ok(out)
     }
@@ -174,466 +179,6 @@ impl Core {
                 Ok(())
             }
         }
-    }
-
-    /// Starts a listing, or joins the one under way.
-    fn list(
-        &mut self,
-        ino: Ino,
-        reply: Option<oneshot::Sender<Result<Listed, AskError>>>,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        if let Some(listing) = self.listings.get_mut(&ino) {
-            listing.replies.extend(reply);
-            return Ok(());
-        }
-        let Ok(node) = self.tree.node(ino) else {
-            answer(reply, Err(AskError::Gone));
-            return Ok(());
-        };
-        let Some(id) = node.box_id else {
-            answer(reply, if node.complete { Ok(Listed) } else { Err(AskError::Gone) });
-            return Ok(());
-        };
-        let listing = self.tree.begin_listing()?;
-        self.listings.insert(ino, Listing { started: now, replies: reply.into_iter().collect() });
-        out.push(Effect::List { folder: ino, id, listing });
-        Ok(())
-    }
-
-    fn page(
-        &mut self,
-        folder: Ino,
-        listing: i64,
-        items: &[Item],
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        self.reached();
-        let remotes: Vec<_> = items.iter().map(|i| translate::remote(i, &self.me)).collect();
-        let open = &self.open;
-        let asked = self.listings.get(&folder).map_or(now, |l| l.started);
-        let learned = self.tree.learn_page(folder, listing, &remotes, asked, |ino| open(ino, None).handles, now);
-        match learned {
-            Ok(learned) => {
-                failpoint("listing.page");
-                self.follow(learned, now, out)
-            }
-            Err(TreeError::NoNode(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn listed(
-        &mut self,
-        folder: Ino,
-        listing: i64,
-        result: Result<(), ApiError>,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        let (started, replies) = self.listings.remove(&folder).map_or((now, Vec::new()), |l| (l.started, l.replies));
-        let outcome = match result {
-            Ok(()) => {
-                match self.tree.end_listing(folder, listing, started, MAX_LOOKS) {
-                    Ok(learned) => self.follow(learned, now, out)?,
-                    Err(TreeError::NoNode(_)) => {}
-                    Err(error) => return Err(error),
-                }
-                self.settle_by_listing(folder, started, now, out)?;
-                self.listed.insert(folder, now);
-                self.tree.set_due(folder, Some(now))?;
-                Ok(Listed)
-            }
-            Err(error) => {
-                self.unreachable(&error, now);
-                Err(ask_error(&error))
-            }
-        };
-        for reply in replies {
-            answer(Some(reply), outcome.clone());
-        }
-        Ok(())
-    }
-
-    /// Box was asked about one item: its row moves, and a lost call on it is settled.
-    fn looked(
-        &mut self,
-        id: &BoxId,
-        result: Result<Item, ApiError>,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        let asked = self.looks.remove(id).unwrap_or(now);
-        match result {
-            Ok(item) => {
-                self.reached();
-                let remote = translate::remote(&item, &self.me);
-                self.settle_by_look(id, Some(&remote), asked, now, out)?;
-                self.settle_by_name(&remote, asked, now, out)?;
-                self.learn(&remote, asked, now, out)?;
-            }
-            Err(error) if matches!(error.meaning, Meaning::NotFound | Meaning::Trashed) => {
-                self.reached();
-                self.settle_by_look(id, None, asked, now, out)?;
-                self.gone(id, now, out)?;
-            }
-            Err(error) => self.unreachable(&error, now),
-        }
-        if let Some(node) = self.tree.by_item(id)? {
-            self.tree.set_due(node.ino, Some(now))?;
-        }
-        Ok(())
-    }
-
-    /// An item that Box does not have: unsent work counts as not in Box, anything else goes.
-    fn gone(&mut self, id: &BoxId, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
-        let Some(node) = self.tree.by_item(id)? else { return Ok(()) };
-        if node.presence == Presence::Deleted {
-            return self.tree.lost(id, now);
-        }
-        let learned = self.tree.absent(id, now)?;
-        self.follow(learned, now, out)
-    }
-
-    fn learn(
-        &mut self,
-        remote: &Remote,
-        asked: Timestamp,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        let open = &self.open;
-        let learned = self.tree.learn(remote, asked, |ino| open(ino, None).handles, now)?;
-        self.follow(learned, now, out)
-    }
-
-    /// Lost calls that were to make something in `folder`, after a listing that was asked for when they had left: a taken name
-    /// with the attempt's bytes, or a folder, is ours; anything else is somebody's.
-    fn settle_by_listing(
-        &mut self,
-        folder: Ino,
-        asked: Timestamp,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        let Ok(Some(id)) = self.tree.node(folder).map(|n| n.box_id) else { return Ok(()) };
-        for (attempt, holder) in self.tree.unknown_attempts_in(&id)? {
-            if attempt.sent_at >= asked {
-                continue;
-            }
-            let finish = match &holder {
-                Some(item) if self.is_ours(&attempt, item)? => Finish::Found(Box::new(item.clone())),
-                _ => Finish::NotApplied,
-            };
-            self.settle(&attempt, &finish, now, out)?;
-            if let (Some(item), Finish::NotApplied) = (&holder, &finish) {
-                self.learn(item, asked, now, out)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Lost calls that were to make something under the name of `item`, which Box has.
-    fn settle_by_name(
-        &mut self,
-        item: &Remote,
-        asked: Timestamp,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        let Some(parent) = &item.parent else { return Ok(()) };
-        for (attempt, _) in self.tree.unknown_attempts_in(parent)? {
-            let same_name = attempt.call.name.as_deref().is_some_and(|n| fold(n) == fold(&item.name));
-            if attempt.sent_at < asked && same_name {
-                let ours = self.is_ours(&attempt, item)?;
-                let finish = if ours { Finish::Found(Box::new(item.clone())) } else { Finish::NotApplied };
-                self.settle(&attempt, &finish, now, out)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn settle(
-        &mut self,
-        attempt: &Attempt,
-        finish: &Finish,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        let settled = self.tree.settle_attempt(attempt.id, finish, now)?;
-        self.after_settling(settled, out);
-        self.tree.set_due(attempt.call.ino, Some(now))
-    }
-
-    /// Whether the item is what the attempt was to make: no other node stands for it, and it has the bytes, or is a folder.
-    fn is_ours(&self, attempt: &Attempt, item: &Remote) -> Result<bool, TreeError> {
-        let alike = match attempt.call.kind {
-            AttemptKind::CreateFolder => item.id.is_folder(),
-            AttemptKind::UploadNew => item.sha1.is_some() && item.sha1 == attempt.call.sha1,
-            AttemptKind::UploadVersion | AttemptKind::Update | AttemptKind::Delete => false,
-        };
-        Ok(alike && self.tree.by_item(&item.id)?.is_none_or(|node| node.ino == attempt.call.ino))
-    }
-
-    /// A lost call on an item with an id: what Box has now tells whether it was carried out.
-    fn settle_by_look(
-        &mut self,
-        id: &BoxId,
-        remote: Option<&Remote>,
-        asked: Timestamp,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        for attempt in self.tree.unknown_attempts_on(id)?.into_iter().filter(|a| a.sent_at < asked) {
-            let call = &attempt.call;
-            let finish = match (call.kind, remote) {
-                (AttemptKind::Delete, None) => Finish::Deleted,
-                (_, None) | (AttemptKind::Delete, Some(_)) => Finish::NotApplied,
-                (AttemptKind::UploadVersion, Some(r)) => {
-                    let ours = r.sha1.is_some() && r.sha1 == call.sha1 && r.version != call.base_version;
-                    if ours { Finish::Found(Box::new(r.clone())) } else { Finish::NotApplied }
-                }
-                (_, Some(r)) => {
-                    let name = call.name.as_ref().is_none_or(|n| *n == r.name);
-                    let parent = call.parent.is_none() || call.parent == r.parent;
-                    let time = call.mtime_secs.is_none_or(|m| r.modified.is_some_and(|t| t.secs == m));
-                    if name && parent && time { Finish::Found(Box::new(r.clone())) } else { Finish::NotApplied }
-                }
-            };
-            self.settle(&attempt, &finish, now, out)?;
-        }
-        Ok(())
-    }
-
-    fn sealed(&mut self, ino: Ino, content: ContentId, result: SealResult, now: Timestamp) -> Result<(), TreeError> {
-        self.seals.remove(&ino);
-        if !self.tree.node(ino).is_ok_and(|node| node.content == Some(content)) {
-            // It was about bytes that a program has replaced meanwhile, or the node is gone.
-            return self.tree.set_due(ino, Some(now));
-        }
-        match result {
-            SealResult::Sealed { stamp, sha1 } => match self.tree.sealed(ino, content, stored(stamp), sha1) {
-                Ok(_) => {
-                    failpoint("seal.recorded");
-                    self.tree.set_due(ino, Some(now))
-                }
-                Err(TreeError::NoNode(_)) => Ok(()),
-                Err(error) => Err(error),
-            },
-            SealResult::Busy => self.tree.set_due(ino, Some(now.after(SEAL_AGAIN))),
-            SealResult::Unreadable(reason) => {
-                self.tree.give_up(ino, &format!("the local copy cannot be read: {reason}")).map(|_| ())
-            }
-        }
-    }
-
-    fn answered(
-        &mut self,
-        attempt: AttemptId,
-        ino: Ino,
-        answer: Answer,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        self.reached();
-        let finish = match answer {
-            Answer::Item(item) => Finish::Answered(Box::new(translate::remote(&item, &self.me))),
-            Answer::Deleted => Finish::Deleted,
-            Answer::BytesChanged => unreachable!("the caller has seen to it"),
-        };
-        let settled = self.tree.settle_attempt(attempt, &finish, now)?;
-        failpoint("call.settled");
-        self.after_settling(settled, out);
-        self.wake_parent(ino, now)?;
-        self.answer_pushes(ino)
-    }
-
-    /// A deleted folder waits for what was inside.
-    fn wake_parent(&mut self, ino: Ino, now: Timestamp) -> Result<(), TreeError> {
-        if let Ok(node) = self.tree.node(ino) {
-            self.tree.set_due(node.parent, Some(now))?;
-        }
-        Ok(())
-    }
-
-    fn after_settling(&mut self, settled: Settled, out: &mut Vec<Effect>) {
-        out.extend(settled.invalid.into_iter().map(Effect::Tell));
-        out.extend(settled.confirmed.into_iter().map(Effect::ToCache));
-    }
-
-    fn follow(&mut self, learned: Learned, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
-        out.extend(learned.invalid.into_iter().map(Effect::Tell));
-        out.extend(learned.dropped.into_iter().map(Effect::Drop));
-        for id in learned.look_at {
-            self.look(id, now, out);
-        }
-        Ok(())
-    }
-
-    fn look(&mut self, id: BoxId, now: Timestamp, out: &mut Vec<Effect>) {
-        if !self.looks.contains_key(&id) {
-            self.looks.insert(id.clone(), now);
-            out.push(Effect::Look(id));
-        }
-    }
-
-    /// A call that Box did not carry out, or that may have been lost.
-    fn refused(
-        &mut self,
-        attempt: AttemptId,
-        again: bool,
-        ino: Ino,
-        call: &Call,
-        error: &ApiError,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        if error.applied() == Applied::Unknown {
-            self.tree.attempt_unknown(attempt)?;
-            failpoint("call.unknown");
-            self.unreachable(error, now);
-            return self.retry(ino, error, now);
-        }
-        if let Meaning::NameTaken { existing } = &error.meaning {
-            return self.name_taken(attempt, ino, existing.as_deref(), now, out);
-        }
-        self.not_applied(attempt, again, now)?;
-        self.refused_for_good(ino, call, error, now, out)
-    }
-
-    fn refused_for_good(
-        &mut self,
-        ino: Ino,
-        call: &Call,
-        error: &ApiError,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        let item = match call {
-            Call::Update { item, .. } | Call::Delete { item, .. } => Some(item.clone()),
-            Call::Upload(upload) => match &upload.target {
-                super::call::Target::Version { file_id, .. } => Some(BoxId::file(file_id.clone())),
-                super::call::Target::New { parent, .. } => Some(BoxId::folder(parent.clone())),
-            },
-            Call::CreateFolder { parent, .. } => Some(BoxId::folder(parent.clone())),
-        };
-        match (&error.meaning, call, item) {
-            (Meaning::NotFound | Meaning::Trashed, Call::Delete { item, .. }, _) => {
-                self.tree.lost(item, now)?;
-                self.wake_parent(ino, now)
-            }
-            (Meaning::NotFound | Meaning::Trashed | Meaning::Changed, _, Some(item)) => {
-                self.look(item, now, out);
-                self.retry(ino, error, now)
-            }
-            (Meaning::FolderNotEmpty, ..) => {
-                self.listed.remove(&ino);
-                self.list(ino, None, now, out)?;
-                self.retry(ino, error, now)
-            }
-            (Meaning::DigestMismatch | Meaning::BadDigest | Meaning::LocalFile, ..) => {
-                self.tree.unseal(ino, now)?;
-                self.retry(ino, error, now)
-            }
-            _ => match error.heals() {
-                Heals::Waiting { .. } | Heals::SignIn => {
-                    self.unreachable(error, now);
-                    self.retry(ino, error, now)
-                }
-                Heals::Never => {
-                    let hold = Hold::Failed { reason: error.to_string(), errno: errno_name(&error.meaning).to_owned() };
-                    self.tree.hold(ino, Some(hold), None)?;
-                    self.fail_pushes(ino, error)
-                }
-            },
-        }
-    }
-
-    /// Box certainly did not carry out this call; if it repeated a lost one, that one's outcome is as open as before.
-    fn not_applied(&mut self, attempt: AttemptId, again: bool, now: Timestamp) -> Result<(), TreeError> {
-        if again {
-            return self.tree.attempt_unknown(attempt);
-        }
-        self.tree.settle_attempt(attempt, &Finish::NotApplied, now).map(|_| ())
-    }
-
-    /// 409: the item that has the name is looked at; what it is decides (ours after all, adopted, waited for, or a conflict).
-    fn name_taken(
-        &mut self,
-        attempt: AttemptId,
-        ino: Ino,
-        existing: Option<&ExistingItem>,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        // Until it has been looked at, the holder may be what a lost call made.
-        self.tree.attempt_unknown(attempt)?;
-        self.tree.set_due(ino, Some(now.after(RECHECK)))?;
-        let Some(open) = self.tree.attempt(attempt)? else { return Ok(()) };
-        if open.call.target.is_some() {
-            self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
-        }
-        let Some(existing) = existing else {
-            let parent = open.call.parent.map(|id| self.tree.folder_of(&id)).transpose()?.flatten();
-            return parent.map_or(Ok(()), |parent| self.list(parent, None, now, out));
-        };
-        match self.clash(&open, existing)? {
-            Some(name) => {
-                self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
-                let hold = Hold::NeedsUser { reason: format!("name clashes with {name}") };
-                self.tree.hold(ino, Some(hold), None).map(|_| ())
-            }
-            None => {
-                self.look(existing.id.clone(), now, out);
-                Ok(())
-            }
-        }
-    }
-
-    /// A sibling whose name we think distinct, and Box does not.
-    fn clash(&self, attempt: &Attempt, existing: &ExistingItem) -> Result<Option<String>, TreeError> {
-        let Some(holder) = self.tree.by_item(&existing.id)? else { return Ok(None) };
-        let Some(wanted) = &attempt.call.name else { return Ok(None) };
-        let stays = holder.presence == Presence::Here && holder.base.as_ref().is_some_and(|b| b.name == holder.name);
-        Ok((stays && holder.name == existing.name && fold(wanted) != fold(&existing.name)).then_some(holder.name))
-    }
-
-    /// Tries the node again after a growing wait.
-    fn retry(&mut self, ino: Ino, error: &ApiError, now: Timestamp) -> Result<(), TreeError> {
-        let Ok(node) = self.tree.node(ino) else { return Ok(()) };
-        let told = match error.heals() {
-            Heals::Waiting { after } => after,
-            _ => None,
-        };
-        let wait = backoff(node.failures + 1, (self.jitter)(), told);
-        let hold = Hold::Retrying { reason: error.to_string() };
-        self.tree.hold(ino, Some(hold), Some(now.after(wait)))?;
-        Ok(())
-    }
-
-    /// Box answered: whatever kept it out of reach is over.
-    fn reached(&mut self) {
-        if self.outage.reason.is_some() {
-            log::info!("Box can be reached again");
-        }
-        self.outage = Outage::default();
-    }
-
-    /// Stops new calls for a while if Box as a whole cannot be reached.
-    fn unreachable(&mut self, error: &ApiError, now: Timestamp) {
-        let sign_in = matches!(error.meaning, Meaning::SignInNeeded);
-        if !sign_in && !matches!(error.meaning, Meaning::NotSent) {
-            return;
-        }
-        if self.outage.reason.is_none() {
-            log::warn!("Box cannot be used: {error}");
-        }
-        let failures = self.outage.failures.saturating_add(1);
-        let wait = backoff(failures, (self.jitter)(), None).min(Duration::from_secs(60));
-        self.outage =
-            Outage { failures, until: Some(now.after(wait)), reason: Some(error.to_string()), sign_in_needed: sign_in };
     }
 
     /// Plans what is due, as far as there is room on the line.
@@ -665,7 +210,7 @@ impl Core {
     /// One node, one step. Afterwards it is not due any more, unless its step could not be taken for lack of room (`false`).
     fn step(&mut self, ino: Ino, now: Timestamp, out: &mut Vec<Effect>) -> Result<bool, TreeError> {
         let Some(picture) = self.tree.picture(ino)? else { return Ok(true) };
-        let open = (self.open)(ino, picture.node.content);
+        let open = (self.open)(picture.node.content);
         let memory = self.memory(ino, picture.node.parent, now);
         match plan(&picture, open, memory) {
             Plan::Clean => {
@@ -703,10 +248,9 @@ impl Core {
                 self.tree.set_due(ino, Some(now.after(RECHECK)))?;
             }
             Plan::Undelete => {
-                if let Some(learned) = self.tree.undelete(ino, now)? {
-                    self.follow(learned, now, out)?;
-                    self.list(ino, None, now, out)?;
-                }
+                let learned = self.tree.undelete(ino, now)?;
+                self.follow(learned, now, out)?;
+                self.list(ino, None, now, out)?;
                 self.tree.set_due(ino, Some(now.after(RECHECK)))?;
             }
             Plan::ComeBack => {
@@ -801,62 +345,11 @@ impl Core {
         out.push(Effect::Call { attempt, ino, call });
         Ok(())
     }
-
-    fn answer_pushes(&mut self, ino: Ino) -> Result<(), TreeError> {
-        let clean = self.tree.node(ino).is_ok_and(|n| n.dirty_since.is_none());
-        if clean {
-            for push in take_pushes(&mut self.pushes, ino) {
-                answer(Some(push.reply), Ok(()));
-            }
-        }
-        Ok(())
-    }
-
-    fn fail_pushes(&mut self, ino: Ino, error: &ApiError) -> Result<(), TreeError> {
-        for push in take_pushes(&mut self.pushes, ino) {
-            answer(Some(push.reply), Err(ask_error(error)));
-        }
-        Ok(())
-    }
-}
-
-fn take_pushes(pushes: &mut Vec<PushAsk>, ino: Ino) -> Vec<PushAsk> {
-    let (mine, others) = std::mem::take(pushes).into_iter().partition(|p| p.ino == ino);
-    *pushes = others;
-    mine
 }
 
 /// Nobody may listen any more; that is their affair.
 fn answer<T>(reply: Option<oneshot::Sender<T>>, value: T) {
     if let Some(reply) = reply {
         let _gone = reply.send(value);
-    }
-}
-
-fn stored(stamp: crate::content::Stamp) -> StoredStamp {
-    StoredStamp { size: stamp.size, mtime_ns: stamp.mtime_ns, ctime_ns: stamp.ctime_ns }
-}
-
-/// What a failed question means to the file system.
-pub fn ask_error(error: &ApiError) -> AskError {
-    match (&error.meaning, error.heals()) {
-        (Meaning::NotFound | Meaning::Trashed, _) => AskError::Gone,
-        (Meaning::SignInNeeded, _) => AskError::SignInNeeded,
-        (Meaning::LocalFile, _) => AskError::DiskFull,
-        (_, Heals::Waiting { .. }) => AskError::Unreachable(error.to_string()),
-        _ => AskError::Refused(error.to_string()),
-    }
-}
-
-/// The errno that a program is told for a refusal, by name: the table of numbers is the kernel room's.
-fn errno_name(meaning: &Meaning) -> &'static str {
-    match meaning {
-        Meaning::NoAccess | Meaning::Locked | Meaning::InsufficientScope => "EACCES",
-        Meaning::ForbiddenByPolicy => "EPERM",
-        Meaning::OutOfQuota => "EDQUOT",
-        Meaning::FileTooLarge => "EFBIG",
-        Meaning::BadName => "EINVAL",
-        Meaning::NameTooLong => "ENAMETOOLONG",
-        _ => "EIO",
     }
 }

@@ -1,11 +1,11 @@
 //! The engine at work: one thread that feeds the core, tasks that perform its effects.
 
 use super::board::{Board, Reach, Uploading};
-use super::core::Core;
+use super::core::{Core, OpenProbe};
 use super::effect::{Effect, Event};
-use super::executor::{Executor, MAX_PARTS};
+use super::executor::{Executor, MAX_PARTS, MAX_QUESTIONS};
 use super::planner::{FolderMemory, OpenState, Plan, plan};
-use crate::base::{ContentId, Ino, Timestamp};
+use crate::base::{ContentId, Timestamp};
 use crate::box_api::BoxClient;
 use crate::content::Content;
 use crate::tree::{Ask, Invalidation, Picture, Tree, TreeError};
@@ -91,7 +91,7 @@ impl Engine {
 
     /// Why the node is not on its way.
     pub(super) fn reason(&self, picture: &Picture) -> String {
-        let open = open_state(&self.content, picture.node.ino, picture.node.content);
+        let open = open_state(&self.content, picture.node.content);
         match plan(picture, open, FolderMemory::default()) {
             Plan::Wait(wait) => wait.reason(),
             _ => "waits for its turn".to_owned(),
@@ -165,13 +165,14 @@ async fn run(
         content: parts.content.clone(),
         board: board.clone(),
         parts: Arc::new(Semaphore::new(MAX_PARTS)),
+        questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
         events,
         tell: parts.tell.clone(),
     };
     let jitter = Box::new(fastrand::f64);
     let mut core = Core::new(parts.tree.clone(), parts.me.clone(), open_probe(parts.content.clone()), jitter);
     let mut tasks = JoinSet::new();
-    let mut event = Some(Event::Tick);
+    let mut event = Some(Event::Started);
     while !*stopped.borrow() {
         if let Some(event) = event.take() {
             let now = Timestamp::now();
@@ -210,11 +211,13 @@ fn start(tasks: &mut JoinSet<()>, executor: &Executor, effect: Effect, runtime: 
 }
 
 /// Asks the content room whether a program has the bytes open.
-fn open_probe(content: Arc<Content>) -> Box<dyn Fn(Ino, Option<ContentId>) -> OpenState + Send> {
-    Box::new(move |ino, id| open_state(&content, ino, id))
+fn open_probe(content: Arc<Content>) -> OpenProbe {
+    Box::new(move |id| open_state(&content, id))
 }
 
-fn open_state(content: &Content, ino: Ino, id: Option<ContentId>) -> OpenState {
-    let writers = id.and_then(|id| content.get(id)).is_some_and(|file| file.writers() > 0);
-    OpenState { handles: writers || content.is_held(ino), writers }
+fn open_state(content: &Content, id: Option<ContentId>) -> OpenState {
+    match id.and_then(|id| content.get(id)) {
+        Some(file) => OpenState { handles: true, writers: file.writers() > 0 },
+        None => OpenState::default(),
+    }
 }

@@ -178,6 +178,17 @@ impl Cloud {
                 Some(id) => id,
                 None => return Ok(Answer::BytesChanged),
             },
+            Call::Copy { file_id, version, parent, name, .. } => {
+                let from = self.live(&BoxId::file(file_id.clone()))?.clone();
+                let Some(bytes) = from.versions.iter().find(|v| v.id == *version).map(|v| v.bytes.clone()) else {
+                    return refuse(Meaning::NotFound);
+                };
+                self.folder(parent)?;
+                self.free(parent, name, None)?;
+                let id = self.add(BoxId::file, parent, name, from.mtime);
+                self.add_version(&id, bytes, from.mtime);
+                id
+            }
             Call::Update { item, name, parent, modified, if_match } => {
                 self.update(item, name.as_deref(), parent.as_deref(), *modified, if_match.as_deref())?;
                 item.clone()

@@ -1,6 +1,6 @@
 //! The data files: bytes, times, and who may still write.
 
-use crate::base::{ContentId, Ino, Timestamp};
+use crate::base::{ContentId, Timestamp};
 use crate::content::Stamp;
 use crate::tree::StoredStamp;
 use std::collections::BTreeMap;
@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub struct Disk {
     files: BTreeMap<ContentId, Data>,
-    /// Handles, by inode.
-    held: BTreeMap<Ino, i32>,
     ticks: i64,
 }
 
@@ -51,15 +49,10 @@ impl Disk {
     }
 
     /// A writer comes (1) or goes (-1); that changes no bytes.
-    pub fn writers(&mut self, ino: Ino, id: ContentId, more: i32) {
-        *self.held.entry(ino).or_default() += more;
+    pub fn writers(&mut self, id: ContentId, more: i32) {
         if let Some(data) = self.files.get_mut(&id) {
             data.writers = data.writers.saturating_add_signed(more);
         }
-    }
-
-    pub fn is_held(&self, ino: Ino) -> bool {
-        self.held.get(&ino).is_some_and(|handles| *handles > 0)
     }
 
     pub fn remove(&mut self, id: ContentId) {

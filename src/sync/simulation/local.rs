@@ -165,7 +165,7 @@ impl World {
             }
             Some(node) => self.open_existing(&node, empty)?,
         };
-        self.disk().writers(ino, content, 1);
+        self.disk().writers(content, 1);
         Ok((ino, content))
     }
 
@@ -220,7 +220,7 @@ impl World {
         self.saves += 1;
         let stamp = data.stored_stamp();
         let noted = self.tree.closed(file.ino, file.content, stamp, stamp.size, data.mtime, self.now);
-        self.disk().writers(file.ino, file.content, -1);
+        self.disk().writers(file.content, -1);
         match noted {
             Ok(node) => {
                 if node.presence == crate::tree::Presence::Here {

@@ -70,10 +70,10 @@ pub struct World {
 }
 
 fn probe(disk: Arc<Mutex<Disk>>) -> crate::sync::core::OpenProbe {
-    Box::new(move |ino, content| {
+    Box::new(move |content| {
         let disk = disk.lock().unwrap();
         let writers = content.and_then(|id| disk.get(id)).is_some_and(|d| d.writers > 0);
-        OpenState { handles: disk.is_held(ino), writers }
+        OpenState { handles: writers, writers }
     })
 }
 
@@ -232,7 +232,7 @@ impl World {
                 let stamp = || disk.lock().unwrap().get(content).map(|d| d.stored_stamp());
                 self.tree.move_to_cache(content, stamp).map_err(|e| e.to_string())?;
             }
-            Task::Effect(Effect::Fetch(_) | Effect::Tell(_)) => {}
+            Task::Effect(Effect::Fetch(_) | Effect::Follow(_) | Effect::Tell(_)) => {}
         }
         Ok(())
     }
@@ -293,7 +293,7 @@ impl World {
             // A listing just before is all that can be had (DESIGN.md section 6): somebody may be quicker.
             Call::Delete { recursive: true, .. } if self.shared => Ok(None),
             Call::Delete { item, .. } => self.unseen(item),
-            Call::CreateFolder { .. } | Call::Update { .. } => Ok(None),
+            Call::CreateFolder { .. } | Call::Copy { .. } | Call::Update { .. } => Ok(None),
         }
     }
 
