@@ -1,0 +1,42 @@
+//! An emulator with two users, and what a judge is told about it.
+
+use boxfs::emulator::{Emulator, Options, UserOptions};
+use serde_json::json;
+
+/// A user beside the first.
+const OTHER_TOKEN: &str = "other-developer-token";
+
+pub struct Court {
+    pub emulator: Emulator,
+    client_id: String,
+    client_secret: String,
+    enterprise_id: String,
+}
+
+impl Court {
+    pub fn open(options: Options) -> Court {
+        let other = UserOptions {
+            name: "Other User".to_owned(),
+            login: "other.user@example.com".to_owned(),
+            token: OTHER_TOKEN.to_owned(),
+        };
+        let options = Options { users: vec![other], ..options };
+        let (client_id, client_secret) = (options.client_id.clone(), options.client_secret.clone());
+        let enterprise_id = options.enterprise_id.clone();
+        Court { emulator: Emulator::start(options).unwrap(), client_id, client_secret, enterprise_id }
+    }
+
+    /// What the scripts read from the environment variable `JUDGE`.
+    pub fn brief(&self, proxied: bool) -> String {
+        json!({
+            "url": self.emulator.url(),
+            "token": self.emulator.token(),
+            "other_token": OTHER_TOKEN,
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "enterprise_id": self.enterprise_id,
+            "proxied": proxied,
+        })
+        .to_string()
+    }
+}
