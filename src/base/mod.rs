@@ -5,6 +5,7 @@
 mod clock;
 mod digest;
 mod durable;
+mod failpoint;
 mod ids;
 mod machine;
 mod names;
@@ -14,6 +15,7 @@ mod units;
 pub use clock::{BootClock, Timestamp, TimestampError};
 pub use digest::{DigestError, Sha1Digest, Sha1Hasher, hash_file};
 pub use durable::{sync_dir, write_file_durably};
+pub use failpoint::failpoint;
 pub use ids::{AttemptId, BoxId, ContentId, Ino, ItemKind};
 pub use machine::{boot_id, host_name};
 pub use names::{NameError, box_name, check_name, conflict_name, fold, is_conflict_name, shown_name};

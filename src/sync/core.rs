@@ -6,7 +6,7 @@ use super::call::Call;
 use super::effect::{Answer, Effect, Event, SealResult};
 use super::planner::{FolderMemory, OpenState, Plan, Wait, plan};
 use super::translate;
-use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp};
+use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint};
 use crate::box_api::{ApiError, Applied, Heals, Item, Meaning};
 use crate::tree::{
     Ask, AskError, Attempt, AttemptKind, Finish, Hold, Learned, Listed, Presence, PushAsk, Remote, Settled,
@@ -201,7 +201,10 @@ impl Core {
         let open = &self.open;
         let learned = self.tree.learn_page(folder, listing, &remotes, |content| open(content).handles, now);
         match learned {
-            Ok(learned) => self.follow(learned, out),
+            Ok(learned) => {
+                failpoint("listing.page");
+                self.follow(learned, out)
+            }
             Err(TreeError::NoNode(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -338,7 +341,10 @@ impl Core {
         self.seals.remove(&ino);
         match result {
             SealResult::Sealed { stamp, sha1 } => match self.tree.sealed(ino, content, stored(stamp), sha1) {
-                Ok(_) => self.tree.set_due(ino, Some(now)),
+                Ok(_) => {
+                    failpoint("seal.recorded");
+                    self.tree.set_due(ino, Some(now))
+                }
                 Err(TreeError::NoNode(_)) => Ok(()),
                 Err(error) => Err(error),
             },
@@ -367,6 +373,7 @@ impl Core {
             }
         };
         let settled = self.tree.settle_attempt(attempt, &finish, now)?;
+        failpoint("call.settled");
         self.after_settling(settled, out);
         self.wake_parent(ino, now)?;
         self.answer_pushes(ino)
@@ -412,6 +419,7 @@ impl Core {
     ) -> Result<(), TreeError> {
         if error.applied() == Applied::Unknown {
             self.tree.attempt_unknown(attempt)?;
+            failpoint("call.unknown");
             self.unreachable(error, now);
             return self.retry(ino, error, now);
         }
@@ -565,6 +573,7 @@ impl Core {
             Plan::Forget => {
                 let parent = picture.node.parent;
                 out.extend(self.tree.forget(ino)?.into_iter().map(Effect::Drop));
+                failpoint("forget.recorded");
                 self.tree.set_due(parent, Some(now))?;
             }
             Plan::Seal(content) => return self.seal(ino, content, out),
@@ -592,6 +601,7 @@ impl Core {
             }
             Plan::Split => {
                 let learned = self.tree.split_conflict(ino, now)?;
+                failpoint("conflict.split");
                 self.follow(learned, out)?;
             }
             Plan::Wait(wait) => self.wait(ino, &wait, now)?,
@@ -643,6 +653,7 @@ impl Core {
             return Ok(false);
         }
         let attempt = self.tree.begin_attempt(&call.attempt(ino), now)?;
+        failpoint("call.attempted");
         self.send(attempt.id, ino, call, out)?;
         Ok(true)
     }

@@ -6,7 +6,7 @@ use super::call::Call;
 use super::effect::{Answer, Effect, Event};
 use super::executor_bytes as bytes;
 use super::executor_upload as upload;
-use crate::base::{BoxId, Ino, Timestamp};
+use crate::base::{BoxId, Ino, Timestamp, failpoint};
 use crate::box_api::{ApiError, BoxClient, ItemChange, Meaning};
 use crate::content::Content;
 use crate::tree::{Invalidation, Tree};
@@ -48,7 +48,9 @@ impl Executor {
     async fn work(self, effect: Effect) {
         match effect {
             Effect::Call { attempt, ino, call } => {
+                failpoint(leaving(&call));
                 let result = self.call(&call).await;
+                failpoint(answered(&call));
                 self.report(Event::Answered { attempt, ino, call: Box::new(call), result }).await;
             }
             Effect::Seal { ino, content } => {
@@ -115,6 +117,26 @@ impl Executor {
     async fn look(&self, id: BoxId) {
         let result = self.client.item(&id).await;
         self.report(Event::Looked { id, result }).await;
+    }
+}
+
+/// The crash point before a call leaves.
+fn leaving(call: &Call) -> &'static str {
+    match call {
+        Call::CreateFolder { .. } => "folder.leaving",
+        Call::Upload(_) => "upload.leaving",
+        Call::Update { .. } => "update.leaving",
+        Call::Delete { .. } => "delete.leaving",
+    }
+}
+
+/// The crash point after Box has answered and before anything of the answer is recorded.
+fn answered(call: &Call) -> &'static str {
+    match call {
+        Call::CreateFolder { .. } => "folder.answered",
+        Call::Upload(_) => "upload.answered",
+        Call::Update { .. } => "update.answered",
+        Call::Delete { .. } => "delete.answered",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::effect::SealResult;
 use super::executor::Executor;
-use crate::base::ContentId;
+use crate::base::{ContentId, failpoint};
 use crate::box_api::{ApiError, Meaning};
 use crate::content::{ContentError, DataFile, FetchError, Place, Ranges, Saved, Sealing};
 use crate::tree::{AskError, ContentRow, ContentState, FetchAsk};
@@ -53,6 +53,7 @@ pub async fn seal(executor: &Executor, id: ContentId) -> SealResult {
             let sealing = probed.seal(None).map_err(|e| e.to_string())?;
             // Sealed means on the disk, the name included.
             content.sync_spool().map_err(|e| e.to_string())?;
+            failpoint("seal.synced");
             Ok(sealing)
         })
         .await;
@@ -148,8 +149,10 @@ pub async fn to_cache(executor: &Executor, id: ContentId) {
         let file = content.load(id, saved(&row)).map_err(|e| e.to_string())?;
         let moved = tree.move_to_cache(id, || {
             let stamp = content.to_cache(&file).ok()?;
+            failpoint("cache.moved");
             Some(crate::tree::StoredStamp { size: stamp.size, mtime_ns: stamp.mtime_ns, ctime_ns: stamp.ctime_ns })
         });
+        failpoint("cache.recorded");
         moved.map_err(|e| e.to_string())
     });
     if let Err(reason) = moved.await {
@@ -160,6 +163,7 @@ pub async fn to_cache(executor: &Executor, id: ContentId) {
 /// Removes a data file that nobody needs.
 pub async fn drop_data(executor: &Executor, id: ContentId) {
     let content = executor.content.clone();
+    failpoint("drop.leaving");
     if let Err(reason) = blocking(move || content.remove(id).map_err(|e| e.to_string())).await {
         log::warn!("data file {id} cannot be removed: {reason}");
     }

@@ -8,7 +8,7 @@ use super::effect::Answer;
 use super::executor::local_error;
 use super::executor_upload::Job;
 use super::parts::{PartSpan, missing, spans};
-use crate::base::Timestamp;
+use crate::base::{Timestamp, failpoint};
 use crate::box_api::{
     ApiError, Applied, CommitAnswer, CommitAttributes, Heals, Item, Meaning, Part, PartSlice, SessionEndpoints,
     SessionTarget,
@@ -88,6 +88,7 @@ async fn create(job: &Job<'_>) -> Result<Open, ApiError> {
         }
     };
     let session = job.executor.client.create_session(&target, upload.size).await?;
+    failpoint("session.created");
     let endpoints = serde_json::to_string(&session.endpoints)
         .map_err(|e| local_error("create_session", Meaning::BadAnswer, &e.to_string()))?;
     let row = SessionRow {
@@ -106,6 +107,7 @@ async fn create(job: &Job<'_>) -> Result<Open, ApiError> {
     if let Err(error) = job.executor.tree.put_session(&row) {
         log::warn!("upload session {} cannot be remembered: {error}", session.id);
     }
+    failpoint("session.recorded");
     Ok(Open { endpoints: session.endpoints, part_size: session.part_size, resumed: false })
 }
 
@@ -135,6 +137,7 @@ async fn send_and_commit(job: &Job<'_>, session: &Open) -> Result<Answer, ApiErr
     let mut mismatches = 0;
     loop {
         have = send_parts(job, session, &spans, have).await?;
+        failpoint("parts.complete");
         if !job.unchanged().await? {
             let _best_effort = job.executor.client.abort(&session.endpoints).await;
             forget(job);
@@ -210,7 +213,10 @@ async fn send_part(job: &Job<'_>, session: &Open, span: PartSpan) -> Result<Part
         total_size: job.upload.size,
         progress: Some(job.sent.clone()),
     };
-    job.executor.client.upload_part(&session.endpoints, &slice).await
+    failpoint("part.leaving");
+    let part = job.executor.client.upload_part(&session.endpoints, &slice).await;
+    failpoint("part.answered");
+    part
 }
 
 /// Commits until Box has a version, refuses, or the answer is lost.
@@ -222,10 +228,14 @@ async fn commit(job: &Job<'_>, session: &Open, parts: &[Part]) -> Result<Item, A
     };
     let attributes =
         CommitAttributes { content_created_at: created, content_modified_at: Some(upload.modified.as_box_holds()) };
+    failpoint("commit.leaving");
     for _ in 0..COMMIT_TRIES {
         let client = &job.executor.client;
         match client.commit(&session.endpoints, parts, &attributes, upload.sha1, if_match).await {
-            Ok(CommitAnswer::Done(item)) => return Ok(item),
+            Ok(CommitAnswer::Done(item)) => {
+                failpoint("commit.answered");
+                return Ok(item);
+            }
             Ok(CommitAnswer::NotYet { retry_after }) => tokio::time::sleep(retry_after).await,
             // The session may be gone because an earlier commit, whose answer was lost, went through.
             Err(error) if error.meaning == Meaning::SessionGone => {

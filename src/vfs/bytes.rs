@@ -4,7 +4,7 @@ use super::asks::Source;
 use super::error::{Result, VfsError};
 use super::inodes::OpenInode;
 use super::state::{Vfs, now};
-use crate::base::{ContentId, Ino};
+use crate::base::{ContentId, Ino, failpoint};
 use crate::content::{ContentError, DataFile, Identity, Place, Ranges, Saved, Stamp};
 use crate::tree::{self, ContentRow, ContentState, Node, StoredStamp};
 use std::io;
@@ -71,7 +71,10 @@ impl Vfs {
     pub(super) fn fresh_bytes(&self, node: &Node) -> Result<Bytes> {
         let id = node.content.ok_or(VfsError::Stale)?;
         match self.content.create(id, &self.identity(node)?) {
-            Ok(file) => Ok(Bytes { file, row: fresh_row(id, node.ino) }),
+            Ok(file) => {
+                failpoint("create.made");
+                Ok(Bytes { file, row: fresh_row(id, node.ino) })
+            }
             // Somebody found the name and made the file first.
             Err(ContentError::Exists { .. }) => self.bytes(node),
             Err(error) => Err(error.into()),
@@ -95,8 +98,14 @@ impl Vfs {
         if file.place() == Place::Cache {
             self.content.to_spool(file, &self.identity(node)?)?;
         }
+        failpoint("write.spooled");
         let begun = self.tree.begin_writing(node.ino, &self.boot, now()).map_err(|e| self.tree_error(e))?;
         *row = begun.1;
+        failpoint("write.begun");
+        if file.place() == Place::Cache {
+            // The engine took it for clean bytes that Box has, a moment before the line above.
+            self.content.to_spool(file, &self.identity(node)?)?;
+        }
         if was_clean {
             self.tree.sync().map_err(|e| self.tree_error(e))?;
         }
@@ -109,7 +118,9 @@ impl Vfs {
     /// An empty content in the place of what the node had, for a file that is opened to be written from its start.
     pub(super) fn emptied(&self, node: &Node) -> Result<Bytes> {
         let (row, old) = self.tree.fresh_content(node.ino, now()).map_err(|e| self.tree_error(e))?;
+        failpoint("empty.noted");
         let file = self.content.create(row.id, &self.identity(node)?)?;
+        failpoint("empty.made");
         if let Some(old) = old {
             self.content.remove(old)?;
         }
@@ -123,6 +134,7 @@ impl Vfs {
         if inode.noted == Some(stamp) {
             return Ok(());
         }
+        failpoint("flush.leaving");
         let closed = self.tree.closed(ino, inode.file.id(), stored(stamp), stamp.size, stamp.mtime(), now());
         match closed {
             Ok(node) => inode.attr = node.attr,
@@ -131,6 +143,7 @@ impl Vfs {
             Err(e) => return Err(self.tree_error(e)),
         }
         inode.noted = Some(stamp);
+        failpoint("flush.stamped");
         Ok(())
     }
 

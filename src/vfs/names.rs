@@ -97,6 +97,7 @@ impl Vfs {
         self.may_add_to(parent)?;
         let new = NewNode { parent, name, kind, mode, uid: caller.uid, gid: caller.gid, target };
         let node = self.tree.create(&new, now()).map_err(|e| self.tree_error(e))?;
+        crate::base::failpoint("create.noted");
         self.asks.changed(node.ino);
         Ok(node)
     }
@@ -111,6 +112,7 @@ impl Vfs {
         let name = existing_name(name)?;
         allow(self.rights(&self.child(parent, &name)?)?.delete)?;
         let node = delete(&name).map_err(|e| self.tree_error(e))?;
+        crate::base::failpoint("unlink.noted");
         self.asks.changed(node.ino);
         Ok(())
     }
