@@ -12,6 +12,8 @@ use tokio::sync::watch;
 use super::app_key::AppKey;
 use super::clock::Clock;
 use super::contents::Contents;
+use super::faults::Faults;
+use super::generate::generate;
 use super::http::Known;
 use super::journal::Journal;
 use super::limits::Limits;
@@ -32,7 +34,26 @@ const MAX_ZIPS: usize = 10;
 #[derive(Debug, Clone)]
 pub(super) struct Places {
     pub(super) api: String,
+    pub(super) uploads: String,
     pub(super) downloads: String,
+    pub(super) realtime: String,
+}
+
+impl Places {
+    /// The emulator's own addresses.
+    pub(super) fn own(api: String, downloads: String) -> Places {
+        Places { uploads: api.clone(), realtime: downloads.clone(), api, downloads }
+    }
+
+    /// Box's hosts, for those who come through the proxy.
+    pub(super) fn of_box() -> Places {
+        Places {
+            api: "https://api.box.com".to_owned(),
+            uploads: "https://upload.box.com".to_owned(),
+            downloads: "https://dl.boxcloud.com".to_owned(),
+            realtime: "https://2.realtime.services.box.net".to_owned(),
+        }
+    }
 }
 
 /// LOCK ORDER: `works` before a session's `hash` before `ledger`. None is held across an await.
@@ -41,7 +62,7 @@ pub(super) struct Desk {
     pub(super) clock: Clock,
     pub(super) contents: Contents,
     pub(super) log: RequestLog,
-    pub(super) places: Places,
+    pub(super) places: Arc<Places>,
     pub(super) line_in: Option<Arc<Rate>>,
     pub(super) line_out: Option<Arc<Rate>>,
     /// The user of the developer token.
@@ -56,6 +77,7 @@ pub(super) struct Desk {
     /// `jti` of assertions and when they may be forgotten.
     assertions: Mutex<HashMap<String, i64>>,
     pub(super) limits: Limits,
+    pub(super) faults: Faults,
     dir: PathBuf,
     app_key: OnceLock<AppKey>,
     /// How often the download of a version was put off.
@@ -148,6 +170,13 @@ impl Desk {
         let contents = Contents::open(&dir.join("blobs"), |blob| store.uses_blob(blob))?;
         let first_user = first_user(&mut store);
         other_users(&mut store);
+        let mut journal = journal;
+        if options.generate > 0 && store.items.len() <= store.users.len() {
+            generate(&mut store, &contents, first_user, options.generate).map_err(|r| io::Error::other(r.message))?;
+            if let Some(journal) = &mut journal {
+                journal.write_anew(&dir.join("journal"), &mut store)?;
+            }
+        }
         let newest = store.counters.sequence;
         let desk = Desk {
             log: RequestLog::open(options.request_log.as_deref())?,
@@ -155,7 +184,7 @@ impl Desk {
             line_out: options.line.map(Rate::new),
             clock,
             contents,
-            places,
+            places: Arc::new(places),
             first_user,
             news: watch::Sender::new(newest),
             ledger: Mutex::new(Ledger { store, journal }),
@@ -165,6 +194,7 @@ impl Desk {
             codes: Mutex::default(),
             assertions: Mutex::default(),
             limits: Limits::new(options.rate_limits),
+            faults: Faults::new(options.faults.clone()),
             dir: dir.to_owned(),
             app_key: OnceLock::new(),
             put_off: Mutex::default(),

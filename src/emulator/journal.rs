@@ -33,6 +33,12 @@ impl Journal {
         Ok(Journal { file })
     }
 
+    /// Replaces the journal by one that says what the store has.
+    pub(super) fn write_anew(&mut self, path: &Path, store: &mut Store) -> io::Result<()> {
+        self.file = rewrite(path, store)?;
+        Ok(())
+    }
+
     /// Writes one transaction; once this returns, a killed process does not lose it.
     pub(super) fn append(&mut self, mut line: Vec<u8>) -> io::Result<()> {
         line.push(b'\n');

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::faults::FaultScript;
+
 /// How a running emulator behaves. `Default` is strict Box with a generous account, on any free loopback port.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -97,6 +99,17 @@ pub struct Options {
 
     /// Rate limits; `None` is no limit.
     pub rate_limits: Option<RateLimits>,
+
+    /// What goes wrong on purpose.
+    pub faults: FaultScript,
+    /// Items to fill an empty account with, below `/generated`.
+    pub generate: u64,
+    /// HTTPS on the emulator's own addresses.
+    pub tls: bool,
+    /// Where a CONNECT proxy listens that stands in for Box's hosts.
+    pub proxy_listen: Option<SocketAddr>,
+    /// Where to write the certificate that clients have to trust, for TLS and the proxy.
+    pub ca_file: Option<PathBuf>,
 
     /// Users beside the first one, each with a developer token.
     pub users: Vec<UserOptions>,
@@ -200,6 +213,11 @@ impl Default for Options {
             realtime_max_retries: 10,
             folder_operation: Duration::ZERO,
             rate_limits: None,
+            faults: FaultScript::default(),
+            generate: 0,
+            tls: false,
+            proxy_listen: None,
+            ca_file: None,
             users: Vec::new(),
             enterprise_id: "900000001".to_owned(),
             client_id: "emulator-client-id".to_owned(),

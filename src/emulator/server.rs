@@ -7,28 +7,24 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
 use super::actor::{ActError, Actor};
 use super::desk::{Desk, Places};
-use super::http::{self, Door};
+use super::faults::FaultScript;
+use super::http::Door;
+use super::listen::{Purpose, accept};
 use super::options::Options;
 use super::refusal::Refusal;
 use super::report::{self, ItemReport, SessionReport};
 use super::requests::RequestRecord;
-use super::shape::{Rate, Shaped};
 use super::store::{Key, UserRole};
+use super::tls::Authority;
 
 /// Threads that serve; disk calls are made on them, so there are more than processors on a small machine.
 const WORKERS: usize = 4;
 /// How long a stop waits for what is being written to disk.
 const STOP_GRACE: Duration = Duration::from_secs(5);
-/// Buffers of hyper per connection: large reads are fewer calls.
-const READ_BUFFER_BYTES: usize = 1024 * 1024;
 
 /// Why an emulator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +46,8 @@ pub struct Emulator {
     desk: Arc<Desk>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    certificate: Option<String>,
+    proxy_url: Option<String>,
     /// Removed with all that is in it after the threads have ended.
     _temporary: Option<tempfile::TempDir>,
 }
@@ -58,20 +56,13 @@ impl Emulator {
     /// Starts to serve; when this returns, connections are accepted. Works in and out of async code.
     pub fn start(options: Options) -> Result<Emulator, StartError> {
         let (api, downloads) = (listen(&options, options.listen)?, listen(&options, options.download_listen)?);
-        let places = Places { api: url_of(&api)?, downloads: url_of(&downloads)? };
-        let at = |path: &Path| {
-            let path = path.to_owned();
-            move |source| StartError::Data { path, source }
-        };
-        let (dir, temporary) = match &options.data {
-            Some(dir) => (dir.clone(), None),
-            None => {
-                let dir = tempfile::Builder::new().prefix("box-emulator-").tempdir();
-                let dir = dir.map_err(at(&std::env::temp_dir()))?;
-                (dir.path().to_owned(), Some(dir))
-            }
-        };
-        std::fs::create_dir_all(&dir).map_err(at(&dir))?;
+        let proxy = options.proxy_listen.map(|address| listen(&options, address)).transpose()?;
+        let scheme = if options.tls { "https" } else { "http" };
+        let places = Places::own(url_of(scheme, &api)?, url_of(scheme, &downloads)?);
+        let (dir, temporary) = directory(&options)?;
+        let authority = authority(&options, &dir)?;
+        let proxy_url = proxy.as_ref().map(|proxy| url_of("http", proxy)).transpose()?;
+        let tls = options.tls;
         let keep = options.data.is_some();
         let desk = Arc::new(Desk::open(options, &dir, keep, places).map_err(at(&dir))?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -80,18 +71,41 @@ impl Emulator {
             .enable_all()
             .build()
             .map_err(StartError::Threads)?;
+        let acceptor = authority.as_ref().map(|authority| authority.acceptor.clone());
+        let own = acceptor.clone().filter(|_| tls);
+        let mut served = vec![
+            (api, Purpose::Serve { door: Door::Api, tls: own.clone() }),
+            (downloads, Purpose::Serve { door: Door::Downloads, tls: own }),
+        ];
+        served.extend(proxy.zip(acceptor).map(|(proxy, tls)| (proxy, Purpose::Proxy { tls })));
+        for (listener, purpose) in served {
+            runtime.spawn(accept(desk.clone(), purpose, listener));
+        }
         let (stop, stopped) = oneshot::channel();
-        let served = desk.clone();
         let serve = move || {
-            runtime.spawn(accept(served.clone(), Door::Api, api));
-            runtime.spawn(accept(served, Door::Downloads, downloads));
             // A dropped sender is a stop as well.
             let _ = runtime.block_on(stopped);
             runtime.shutdown_timeout(STOP_GRACE);
         };
         let thread = std::thread::Builder::new().name("emulator-main".to_owned()).spawn(serve);
         let thread = Some(thread.map_err(StartError::Threads)?);
-        Ok(Emulator { desk, stop: Some(stop), thread, _temporary: temporary })
+        let certificate = authority.map(|authority| authority.certificate);
+        Ok(Emulator { desk, stop: Some(stop), thread, certificate, proxy_url, _temporary: temporary })
+    }
+
+    /// What a client has to trust for TLS and the proxy, PEM; `None` without them.
+    pub fn ca_certificate(&self) -> Option<String> {
+        self.certificate.clone()
+    }
+
+    /// The value of `HTTPS_PROXY` for an unmodified Box client; `None` without a proxy.
+    pub fn proxy_url(&self) -> Option<String> {
+        self.proxy_url.clone()
+    }
+
+    /// Replaces the script of faults.
+    pub fn set_faults(&self, script: FaultScript) {
+        self.desk.faults.set(script);
     }
 
     /// The base of API, uploads and tokens, `http://127.0.0.1:PORT`: the API is below `/2.0`, uploads below `/api/2.0`,
@@ -249,46 +263,35 @@ fn listen(options: &Options, address: SocketAddr) -> Result<TcpListener, StartEr
     bind().map_err(|source| StartError::Listen { address, source })
 }
 
-fn url_of(listener: &TcpListener) -> Result<String, StartError> {
+fn url_of(scheme: &str, listener: &TcpListener) -> Result<String, StartError> {
     let address = listener.local_addr().map_err(StartError::Threads)?;
-    Ok(format!("http://{address}"))
+    Ok(format!("{scheme}://{address}"))
 }
 
-async fn accept(desk: Arc<Desk>, door: Door, listener: TcpListener) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => {
-            log::error!("emulator: {error}");
-            return;
-        }
-    };
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => drop(tokio::spawn(serve(desk.clone(), door, stream, peer))),
-            Err(error) => {
-                // Out of file descriptors, most likely; those in use come back.
-                log::warn!("emulator: accept: {error}");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
+fn at(path: &Path) -> impl Fn(io::Error) -> StartError {
+    let path = path.to_owned();
+    move |source| StartError::Data { path: path.clone(), source }
 }
 
-async fn serve(desk: Arc<Desk>, door: Door, stream: TcpStream, peer: SocketAddr) {
-    if let Err(error) = stream.set_nodelay(true) {
-        log::debug!("emulator: {error}");
-    }
-    let rates = |line: &Option<Arc<Rate>>| {
-        let own = desk.options.bandwidth.map(Rate::new);
-        own.into_iter().chain(line.clone()).collect()
+/// The directory of the account: the one asked for or a temporary one.
+fn directory(options: &Options) -> Result<(PathBuf, Option<tempfile::TempDir>), StartError> {
+    let Some(dir) = &options.data else {
+        let dir = tempfile::Builder::new().prefix("box-emulator-").tempdir();
+        let dir = dir.map_err(at(&std::env::temp_dir()))?;
+        return Ok((dir.path().to_owned(), Some(dir)));
     };
-    let stream = Shaped::new(stream, rates(&desk.line_in), rates(&desk.line_out));
-    let service = service_fn(|request| http::answer(desk.clone(), door, peer, request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .max_buf_size(READ_BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = connection.await {
-        log::debug!("emulator: connection from {peer}: {error}");
+    std::fs::create_dir_all(dir).map_err(at(dir))?;
+    Ok((dir.clone(), None))
+}
+
+/// The certificate authority, where TLS or the proxy needs one.
+fn authority(options: &Options, dir: &Path) -> Result<Option<Authority>, StartError> {
+    if !options.tls && options.proxy_listen.is_none() {
+        return Ok(None);
     }
+    let authority = Authority::open(dir).map_err(at(dir))?;
+    if let Some(file) = &options.ca_file {
+        std::fs::write(file, &authority.certificate).map_err(at(file))?;
+    }
+    Ok(Some(authority))
 }

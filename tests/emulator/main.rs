@@ -3,6 +3,7 @@
 mod chunked;
 mod events;
 mod extras;
+mod faults;
 mod life;
 mod refusals;
 mod restart;

@@ -1,18 +1,21 @@
 //! An answer on its way out: status, headers, and a body that is empty, in memory, or read from disk while it is sent.
 //! The request's record is logged when the body has left.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Instant;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
+use tokio::time::Sleep;
 
 use super::super::contents::Reader;
 use super::super::desk::Desk;
+use super::super::faults::Fault;
 use super::super::refusal::{Form, Refusal};
 use super::super::requests::RequestRecord;
 
@@ -50,6 +53,18 @@ impl Answer {
     pub(in crate::emulator) fn header(mut self, name: &'static str, value: impl AsRef<str>) -> Answer {
         if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
             self.headers.append(HeaderName::from_static(name), value);
+        }
+        self
+    }
+
+    /// A listing that has lost its entries.
+    pub(in crate::emulator) fn without_entries(mut self) -> Answer {
+        if let Payload::Bytes(bytes) = &self.payload
+            && let Ok(mut page) = serde_json::from_slice::<Value>(bytes)
+        {
+            page["entries"] = json!([]);
+            page["chunk_size"] = json!(0);
+            self.payload = Payload::Bytes(page.to_string().into());
         }
         self
     }
@@ -94,7 +109,23 @@ pub(in crate::emulator) struct AnswerBody {
     left: u64,
     sent: u64,
     open: Option<OpenRecord>,
+    spoil: Option<Spoil>,
 }
+
+/// What a fault does to a body.
+enum Spoil {
+    /// It ends after so many bytes.
+    Cut { at: u64, pause: Option<Pin<Box<Sleep>>> },
+    /// It comes in small pieces with pauses.
+    Drip { bytes_per_second: u64, pause: Option<Pin<Box<Sleep>>>, pending: Bytes },
+    /// The byte at this place is wrong.
+    Corrupt(u64),
+}
+
+/// Long enough for a loopback connection to take what was written.
+const FLUSH_PAUSE: Duration = Duration::from_millis(50);
+/// Pieces of a dripping body: ten a second.
+const DRIPS_A_SECOND: u64 = 10;
 
 /// A record whose end is not known yet.
 pub(in crate::emulator) struct OpenRecord {
@@ -113,13 +144,21 @@ impl OpenRecord {
 
 impl AnswerBody {
     /// A body in memory is logged at once, so that whoever has the answer finds its record; a long one when it has left.
-    pub(in crate::emulator) fn new(payload: Payload, open: OpenRecord) -> AnswerBody {
+    pub(in crate::emulator) fn new(payload: Payload, open: OpenRecord, fault: Option<&Fault>) -> AnswerBody {
+        let spoil = match fault {
+            Some(Fault::Cut { bytes }) => Some(Spoil::Cut { at: *bytes, pause: None }),
+            Some(Fault::Corrupt { at }) => Some(Spoil::Corrupt(*at)),
+            Some(Fault::Drip { bytes_per_second }) => {
+                Some(Spoil::Drip { bytes_per_second: *bytes_per_second, pause: None, pending: Bytes::new() })
+            }
+            _ => None,
+        };
         let left = match &payload {
             Payload::Empty => 0,
             Payload::Bytes(bytes) => bytes.len() as u64,
             Payload::Content(reader) => reader.remaining(),
         };
-        let mut body = AnswerBody { payload, left, sent: 0, open: Some(open) };
+        let mut body = AnswerBody { payload, left, sent: 0, open: Some(open), spoil };
         if !matches!(body.payload, Payload::Content(_))
             && let Some(open) = body.open.take()
         {
@@ -129,23 +168,81 @@ impl AnswerBody {
     }
 }
 
+impl AnswerBody {
+    /// The next bytes as they are.
+    fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
+        match &mut self.payload {
+            Payload::Empty => Ok(None),
+            Payload::Bytes(bytes) => Ok(Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty())),
+            Payload::Content(reader) => Ok(reader.next_chunk()?.map(Bytes::from)),
+        }
+    }
+
+    /// The next bytes as the fault, if any, lets them through.
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Bytes>>> {
+        if let Some(Spoil::Drip { pause: Some(pause), .. }) = &mut self.spoil {
+            ready!(pause.as_mut().poll(context));
+        }
+        if let Some(Spoil::Cut { at, pause }) = &mut self.spoil
+            && self.sent >= *at
+        {
+            // What was let through has to leave before the connection goes.
+            let pause = pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(FLUSH_PAUSE)));
+            ready!(pause.as_mut().poll(context));
+            return Poll::Ready(Err(io::Error::other("cut on purpose")));
+        }
+        let waiting = match &mut self.spoil {
+            Some(Spoil::Drip { pending, .. }) => Some(std::mem::take(pending)).filter(|bytes| !bytes.is_empty()),
+            _ => None,
+        };
+        let next = match waiting {
+            Some(bytes) => Some(bytes),
+            None => self.next_chunk()?,
+        };
+        let Some(mut chunk) = next else { return Poll::Ready(Ok(None)) };
+        match &mut self.spoil {
+            None => {}
+            Some(Spoil::Cut { at, .. }) => {
+                chunk.truncate(usize::try_from(at.saturating_sub(self.sent)).unwrap_or(usize::MAX));
+            }
+            Some(Spoil::Corrupt(at)) => {
+                let place = at.checked_sub(self.sent).and_then(|place| usize::try_from(place).ok());
+                if let Some(place) = place.filter(|place| *place < chunk.len()) {
+                    let mut bytes = chunk.to_vec();
+                    bytes[place] ^= 1;
+                    chunk = bytes.into();
+                }
+            }
+            Some(Spoil::Drip { bytes_per_second, pause, pending }) => {
+                let piece = usize::try_from((*bytes_per_second / DRIPS_A_SECOND).max(1)).unwrap_or(usize::MAX);
+                if chunk.len() > piece {
+                    *pending = chunk.split_off(piece);
+                }
+                let drop = Duration::from_secs_f64(chunk.len() as f64 / (*bytes_per_second).max(1) as f64);
+                *pause = Some(Box::pin(tokio::time::sleep(drop)));
+            }
+        }
+        Poll::Ready(Ok(Some(chunk)))
+    }
+}
+
 impl Body for AnswerBody {
     type Data = Bytes;
-    type Error = std::io::Error;
+    type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
-        let chunk = match &mut self.payload {
-            Payload::Empty => None,
-            Payload::Bytes(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
-            Payload::Content(reader) => match reader.next_chunk() {
-                Ok(chunk) => chunk.map(Bytes::from),
-                Err(error) => return Poll::Ready(Some(Err(error))),
-            },
-        };
-        let Some(chunk) = chunk else { return Poll::Ready(None) };
-        self.left -= chunk.len() as u64;
-        self.sent += chunk.len() as u64;
-        Poll::Ready(Some(Ok(Frame::data(chunk))))
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        match ready!(self.poll_chunk(context)) {
+            Ok(Some(chunk)) => {
+                self.left -= chunk.len() as u64;
+                self.sent += chunk.len() as u64;
+                Poll::Ready(Some(Ok(Frame::data(chunk))))
+            }
+            Ok(None) => Poll::Ready(None),
+            Err(error) => Poll::Ready(Some(Err(error))),
+        }
     }
 
     fn is_end_stream(&self) -> bool {

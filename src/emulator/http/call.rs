@@ -7,7 +7,7 @@ use hyper::header::HeaderMap;
 use serde_json::Value;
 
 use super::super::clock;
-use super::super::desk::Desk;
+use super::super::desk::{Desk, Places};
 use super::super::refusal::Refusal;
 use super::super::store::{Key, Kind, Precondition, Who, root_of};
 use super::inbox::Inbox;
@@ -15,6 +15,8 @@ use super::inbox::Inbox;
 /// The request and what it works on.
 pub(in crate::emulator) struct Call {
     pub(in crate::emulator) desk: Arc<Desk>,
+    /// What the caller takes this server to be, for URLs in answers.
+    pub(in crate::emulator) places: Arc<Places>,
     pub(in crate::emulator) method: Method,
     /// The caller is on this machine.
     pub(in crate::emulator) local: bool,
@@ -63,6 +65,18 @@ impl Call {
             }
             Ok(who)
         })
+    }
+
+    /// Makes the token of this call expire, as a fault.
+    pub(in crate::emulator) fn expire_token(&self) {
+        let Some(token) = self.token() else { return };
+        let expired = self.desk.write(|store| {
+            store.expire(token);
+            Ok(())
+        });
+        if let Err(refusal) = expired {
+            log::warn!("emulator: {}", refusal.message);
+        }
     }
 
     /// `?fields=`, split; empty is as if it were not there.

@@ -40,7 +40,7 @@ pub(super) async fn redirect(call: &mut Call, id: &str) -> Result<Answer, Refusa
         return Ok(Answer::empty(202).header("retry-after", "1"));
     }
     let expires = now + call.desk.options.download_url_secs;
-    let url = format!("{}/d/1/{}/download", call.desk.places.downloads, ticket(&call.desk, version, expires));
+    let url = format!("{}/d/1/{}/download", call.places.downloads, ticket(&call.desk, version, expires));
     Ok(Answer::empty(302).header("location", url))
 }
 

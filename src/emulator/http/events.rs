@@ -55,8 +55,7 @@ fn list(call: &Call) -> Result<Answer, Refusal> {
 fn servers(call: &Call) -> Result<Answer, Refusal> {
     let who = call.who()?;
     let options = &call.desk.options;
-    let url =
-        format!("{}/subscribe?channel={}&stream_type=all", call.desk.places.downloads, channel(&call.desk, who.user));
+    let url = format!("{}/subscribe?channel={}&stream_type=all", call.places.realtime, channel(&call.desk, who.user));
     let server = json!({
         "type": "realtime_server",
         "url": url,

@@ -62,12 +62,19 @@ impl Inbox {
         Ok(all)
     }
 
-    /// Reads what is left of a body whose request is already decided.
-    pub(in crate::emulator) async fn drain(&mut self) {
-        let mut drained = 0;
-        while !self.done && drained < MAX_DRAIN_BYTES {
+    /// Reads what is left of a body whose request is already decided, unless the connection closes anyway.
+    pub(in crate::emulator) async fn drain_unless(&mut self, closing: bool) {
+        if !closing {
+            self.read_some(MAX_DRAIN_BYTES).await;
+        }
+    }
+
+    /// Reads and forgets at least so many bytes, or all.
+    pub(in crate::emulator) async fn read_some(&mut self, enough: u64) {
+        let mut read = 0;
+        while !self.done && read < enough {
             match self.next().await {
-                Ok(Some(bytes)) => drained += bytes.len() as u64,
+                Ok(Some(bytes)) => read += bytes.len() as u64,
                 _ => return,
             }
         }

@@ -3,6 +3,7 @@
 use hyper::Method;
 use serde_json::json;
 
+use super::super::faults::FaultScript;
 use super::super::refusal::Refusal;
 use super::super::report;
 use super::answer::Answer;
@@ -16,6 +17,9 @@ pub(super) async fn route(call: &mut Call, rest: &[&str]) -> Result<Answer, Refu
     if call.header("authorization") != Some(token.as_str()) {
         return Err(Refusal::unauthorized(None));
     }
+    if let ["faults"] = rest {
+        return faults(call).await;
+    }
     super::only(call, Method::GET)?;
     match rest {
         ["items"] => Ok(Answer::ok(&json!(report::items(&call.desk)))),
@@ -24,4 +28,18 @@ pub(super) async fn route(call: &mut Call, rest: &[&str]) -> Result<Answer, Refu
         ["sessions"] => Ok(Answer::ok(&json!(report::sessions(&call.desk)))),
         _ => Err(Refusal::not_found()),
     }
+}
+
+/// Shows the script, replaces it, or ends it.
+async fn faults(call: &mut Call) -> Result<Answer, Refusal> {
+    match call.method {
+        Method::GET => {}
+        Method::PUT => {
+            let script = serde_json::from_slice(&call.inbox.small().await?);
+            call.desk.faults.set(script.map_err(|error| Refusal::bad("faults", error.to_string()))?);
+        }
+        Method::DELETE => call.desk.faults.set(FaultScript::default()),
+        _ => return Err(Refusal::method_not_allowed()),
+    }
+    Ok(Answer::ok(&json!(call.desk.faults.script())))
 }

@@ -24,12 +24,13 @@ mod zips;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
 
-use super::desk::Desk;
+use super::desk::{Desk, Places};
+use super::faults::{Fault, FaultAnswer};
 use super::limits::Class;
 use super::refusal::Refusal;
 use super::requests::RequestRecord;
@@ -48,40 +49,95 @@ pub(super) enum Door {
 /// Headers that the request log keeps.
 const LOGGED_HEADERS: [&str; 6] = ["range", "content-range", "if-match", "if-none-match", "as-user", "expect"];
 
-/// Answers one request. Never fails: what goes wrong is an answer too.
+/// The connection closes without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("closed on purpose")]
+pub(super) struct Closed;
+
+/// Answers one request; what goes wrong is an answer too, unless a fault closes the connection.
 pub(super) async fn answer(
     desk: Arc<Desk>,
     door: Door,
+    places: Arc<Places>,
     peer: SocketAddr,
     request: Request<Incoming>,
-) -> Result<Response<AnswerBody>, std::convert::Infallible> {
+) -> Result<Response<AnswerBody>, Closed> {
     let arrived = Instant::now();
     let counted = Arc::new(AtomicU64::new(0));
     let (parts, body) = request.into_parts();
-    let mut record = record(door, &parts);
+    let mut open = OpenRecord { desk: desk.clone(), record: record(door, &parts), arrived };
+    let fault = desk.faults.pick(&open.record.method, &open.record.path);
+    let path = parts.uri.path().to_owned();
     let mut call = Call {
         desk: desk.clone(),
+        places,
         local: peer.ip().is_loopback(),
-        method: parts.method,
         query: call::pairs(parts.uri.query().unwrap_or("")),
+        method: parts.method,
         headers: parts.headers,
         inbox: Inbox::new(body, desk.clone(), counted.clone()),
     };
-    let path = parts.uri.path().to_owned();
-    let done = match door {
-        Door::Api => match limit(&call, &path) {
-            Ok(()) => route(&mut call, &path).await,
-            Err(refusal) => Err(refusal),
-        },
-        Door::Downloads => downloads::route(&mut call, &path).await,
+    let done = perform(&mut call, door, &path, &fault).await;
+    call.inbox.drain_unless(done.is_err()).await;
+    open.record.bytes_in = counted.load(Ordering::Relaxed);
+    let Ok(answer) = done else {
+        open.close(0);
+        return Err(Closed);
     };
-    let answer = done.unwrap_or_else(|refusal| Answer::refusal(&refusal, &hex_id(12)));
-    call.inbox.drain().await;
     let latest = tokio::time::Instant::from_std(arrived) + desk.options.latency;
     tokio::time::sleep_until(latest).await;
-    record.status = answer.status;
-    record.bytes_in = counted.load(Ordering::Relaxed);
-    Ok(response(answer, OpenRecord { desk, record, arrived }))
+    open.record.status = answer.status;
+    Ok(response(answer, open, fault.as_ref()))
+}
+
+/// Does what the request asks for, and what a fault does to it.
+async fn perform(call: &mut Call, door: Door, path: &str, fault: &Option<Fault>) -> Result<Answer, Closed> {
+    match fault {
+        Some(Fault::Answer(made_up)) => return Ok(made_up_answer(made_up)),
+        Some(Fault::CloseBefore) => return Err(Closed),
+        Some(Fault::CloseInBody { bytes }) => {
+            call.inbox.read_some(*bytes).await;
+            return Err(Closed);
+        }
+        Some(Fault::Stall { ms }) => tokio::time::sleep(Duration::from_millis(*ms)).await,
+        Some(Fault::ExpireToken) => call.expire_token(),
+        _ => {}
+    }
+    let done = match door {
+        Door::Api => match limit(call, path) {
+            Ok(()) => route(call, path).await,
+            Err(refusal) => Err(refusal),
+        },
+        Door::Downloads => downloads::route(call, path).await,
+    };
+    let answer = done.unwrap_or_else(|refusal| Answer::refusal(&refusal, &hex_id(12)));
+    match fault {
+        Some(Fault::AnswerAfter(made_up)) => Ok(made_up_answer(made_up)),
+        Some(Fault::CloseAfter) => Err(Closed),
+        Some(Fault::LoseEvents) => Ok(answer.without_entries()),
+        _ => Ok(answer),
+    }
+}
+
+fn made_up_answer(made_up: &FaultAnswer) -> Answer {
+    let answer = match made_up.status {
+        status if status < 400 => Answer::empty(status),
+        401 => Answer::refusal(&Refusal::unauthorized(Some(("invalid_token", "expired_token"))), ""),
+        status => {
+            let code = made_up.code.as_deref().unwrap_or(match status {
+                429 => "rate_limit_exceeded",
+                500 => "internal_server_error",
+                502 => "bad_gateway",
+                503 => "unavailable",
+                _ => "bad_request",
+            });
+            Answer::refusal(&Refusal::new(status, code, "A fault of the emulator's script"), &hex_id(12))
+        }
+    };
+    match made_up.retry_after {
+        Some(seconds) => answer.header("retry-after", seconds.to_string()),
+        None => answer,
+    }
 }
 
 fn record(door: Door, parts: &hyper::http::request::Parts) -> RequestRecord {
@@ -106,9 +162,9 @@ fn record(door: Door, parts: &hyper::http::request::Parts) -> RequestRecord {
     }
 }
 
-fn response(answer: Answer, open: OpenRecord) -> Response<AnswerBody> {
+fn response(answer: Answer, open: OpenRecord, fault: Option<&Fault>) -> Response<AnswerBody> {
     let status = answer.status;
-    let mut response = Response::new(AnswerBody::new(answer.payload, open));
+    let mut response = Response::new(AnswerBody::new(answer.payload, open, fault));
     *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = answer.headers;
     // Differs from the error object's `request_id`, as at Box.

@@ -26,10 +26,9 @@ pub(super) fn search(call: &Call) -> Result<Answer, Refusal> {
     if offset > MAX_OFFSET {
         return Err(Refusal::new(400, "invalid_offset", "Offset is above the maximum of 10000"));
     }
-    let ancestors: Option<Vec<u64>> = match call.param("ancestor_folder_ids").filter(|ids| !ids.is_empty()) {
-        Some(ids) => Some(ids.split(',').filter_map(|id| id.trim().parse().ok()).filter(|id| *id != 0).collect()),
-        None => None,
-    };
+    // Folder 0 is everything.
+    let listed = call.param("ancestor_folder_ids").unwrap_or("");
+    let ancestors: Vec<u64> = listed.split(',').filter_map(|id| id.trim().parse().ok()).filter(|id| *id != 0).collect();
     let kind = call.param("type").map(str::to_owned);
     let fields = call.fields();
     call.desk.read(|store| {
@@ -37,10 +36,7 @@ pub(super) fn search(call: &Call) -> Result<Answer, Refusal> {
             let name = item.name.to_lowercase();
             words.iter().all(|word| name.contains(word))
         };
-        let below = |key: Key| match &ancestors {
-            Some(folders) if !folders.is_empty() => folders.iter().any(|folder| store.is_below(key, *folder)),
-            _ => true,
-        };
+        let below = |key: Key| ancestors.is_empty() || ancestors.iter().any(|folder| store.is_below(key, *folder));
         let found: Vec<Key> = store
             .items
             .rows()

@@ -93,7 +93,7 @@ fn open(call: &Call, who: &Who, make: impl FnOnce(&mut Store) -> Result<String, 
             let id = std::mem::replace(&mut refusal.message, "A session for this file exists".to_owned());
             refusal.context = call.desk.read(|store| {
                 let session = store.session(who, &id).ok()?;
-                Some(json!({"session": session_json(&call.desk, store, &id, session)}))
+                Some(json!({"session": session_json(call, store, &id, session)}))
             });
             return Err(refusal);
         }
@@ -101,12 +101,12 @@ fn open(call: &Call, who: &Who, make: impl FnOnce(&mut Store) -> Result<String, 
     };
     call.desk.read(|store| {
         let session = store.session(who, &id)?;
-        Ok(Answer::json(201, &session_json(&call.desk, store, &id, session)))
+        Ok(Answer::json(201, &session_json(call, store, &id, session)))
     })
 }
 
-fn session_json(desk: &Desk, store: &Store, id: &str, session: &Session) -> Value {
-    let url = format!("{}/api/2.0/files/upload_sessions/{id}", desk.places.api);
+fn session_json(call: &Call, store: &Store, id: &str, session: &Session) -> Value {
+    let url = format!("{}/api/2.0/files/upload_sessions/{id}", call.places.uploads);
     let now = now_ms();
     let processed = store.parts_of(id).filter(|(_, part)| store.is_processed(part, now)).count();
     let mut object = json!({
@@ -125,7 +125,7 @@ fn session_json(desk: &Desk, store: &Store, id: &str, session: &Session) -> Valu
             "log_event": format!("{url}/log"),
         },
     });
-    if desk.options.plan {
+    if call.desk.options.plan {
         object["session_endpoints"]["plan"] = json!(format!("{url}/plan"));
     }
     object
@@ -139,7 +139,7 @@ fn status(call: &Call, id: &str) -> Result<Answer, Refusal> {
     let who = call.who()?;
     call.desk.read(|store| {
         let session = store.session(&who, id)?;
-        Ok(Answer::ok(&session_json(&call.desk, store, id, session)))
+        Ok(Answer::ok(&session_json(call, store, id, session)))
     })
 }
 

@@ -210,7 +210,7 @@ pub(super) async fn preflight(call: &mut Call, id: Option<&str>) -> Result<Answe
     let body = call.json().await?;
     let size = number(&body, "size")?.unwrap_or(0);
     let name = text(&body, "name")?;
-    let places = call.desk.places.clone();
+    let places = call.places.clone();
     let path = match id {
         None => {
             let name = name.ok_or_else(|| Refusal::bad("name", "'name' is required"))?;
@@ -228,7 +228,7 @@ pub(super) async fn preflight(call: &mut Call, id: Option<&str>) -> Result<Answe
     };
     let session = super::hex_id(32).to_uppercase();
     Ok(Answer::ok(&json!({
-        "upload_url": format!("{}/api/2.0/{path}?upload_session_id={session}", places.api),
+        "upload_url": format!("{}/api/2.0/{path}?upload_session_id={session}", places.uploads),
         "upload_token": random_token(),
     })))
 }

@@ -60,8 +60,8 @@ async fn create(call: &mut Call) -> Result<Answer, Refusal> {
     Ok(Answer::json(
         202,
         &json!({
-            "download_url": format!("{}/2.0/zip_downloads/{id}/content", call.desk.places.downloads),
-            "status_url": format!("{}/2.0/zip_downloads/{id}/status", call.desk.places.api),
+            "download_url": format!("{}/2.0/zip_downloads/{id}/content", call.places.downloads),
+            "status_url": format!("{}/2.0/zip_downloads/{id}/status", call.places.api),
             "expires_at": expires,
             "name_conflicts": [],
         }),

@@ -136,6 +136,20 @@ impl Store {
         id
     }
 
+    /// An item made without checks and events, for an account that is generated: a file where it has a content.
+    pub(in crate::emulator) fn seed(&mut self, user: u64, parent: Key, name: &str, content: Option<Content>) -> Key {
+        let kind = if content.is_some() { Kind::File } else { Kind::Folder };
+        let key = Key { kind, id: self.next_id(kind) };
+        let mut item = self.blank_item(name, parent.id, user);
+        item.sequence = self.next_sequence();
+        self.items.insert(key, item);
+        if let Some(content) = content {
+            self.add_version(key, user, content);
+        }
+        self.attach(key);
+        key
+    }
+
     /// A past or present version of a file that the user may see.
     pub(in crate::emulator) fn version_of(&self, who: &Who, file: u64, version: u64) -> Result<&Version, Refusal> {
         self.allow(who, Key::file(file), Act::See)?;
