@@ -1,10 +1,17 @@
 //! An emulator with two users, and what a judge is told about it.
 
+use std::net::SocketAddr;
+
 use boxfs::emulator::{Emulator, Options, UserOptions};
 use serde_json::json;
 
 /// A user beside the first.
 const OTHER_TOKEN: &str = "other-developer-token";
+
+/// Any free port.
+pub fn loopback() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
 
 pub struct Court {
     pub emulator: Emulator,
@@ -24,6 +31,11 @@ impl Court {
         let (client_id, client_secret) = (options.client_id.clone(), options.client_secret.clone());
         let enterprise_id = options.enterprise_id.clone();
         Court { emulator: Emulator::start(options).unwrap(), client_id, client_secret, enterprise_id }
+    }
+
+    /// The application: its id and secret.
+    pub fn client(&self) -> (&str, &str) {
+        (&self.client_id, &self.client_secret)
     }
 
     /// What the scripts read from the environment variable `JUDGE`.

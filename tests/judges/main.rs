@@ -4,5 +4,6 @@
 
 mod court;
 mod python;
+mod rclone;
 mod run;
 mod tools;

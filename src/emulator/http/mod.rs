@@ -200,7 +200,8 @@ async fn route(call: &mut Call, path: &str) -> Result<Answer, Refusal> {
         ["api", "2.0", "files", "upload_sessions", rest @ ..] => sessions::route(call, rest).await,
         ["api", "2.0", "files", id, "upload_sessions"] => sessions::open_for_version(call, id).await,
         ["api", "oauth2", "authorize"] => tokens::authorize(call).await,
-        ["oauth2", rest @ ..] => tokens::route(call, rest).await,
+        // The second is on app.box.com: rclone's token URL.
+        ["oauth2", rest @ ..] | ["api", "oauth2", rest @ ..] => tokens::route(call, rest).await,
         ["_emulator", rest @ ..] => inspect::route(call, rest).await,
         _ => Err(Refusal::not_found()),
     }
