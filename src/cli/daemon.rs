@@ -156,12 +156,7 @@ impl Daemon {
             ControlServer::bind(&settings.state_dir).map_err(failed)?
         };
         let mounted =
-            fuse::mount(&mount_options(mountpoint, settings), vfs, runtime.handle().clone(), news).map_err(failed)?;
-        if settings.mount.passthrough == Passthrough::On && !mounted.passthrough() {
-            return Err(DaemonError::new(
-                "passthrough=on, but this kernel or user cannot have it: it needs root and Linux 6.9 or later",
-            ));
-        }
+            fuse::mount(&mount_request(mountpoint, settings), vfs, runtime.handle().clone(), news).map_err(failed)?;
         let parts = Parts { tree: tree.clone(), content, client, me: identity.me, asks, ask, tell };
         let engine = Arc::new(Engine::start(parts, runtime.handle()).map_err(failed)?);
         let (unmount, unmount_asked) = mpsc::channel(1);
@@ -208,7 +203,7 @@ impl Daemon {
 fn vfs_settings(settings: &Settings) -> vfs::Settings {
     vfs::Settings {
         read_only: settings.mount.read_only,
-        passthrough: settings.mount.passthrough != Passthrough::Off,
+        passthrough: settings.mount.passthrough != Passthrough::Off && fuse::can_pass_through(),
         lifetime: LIFETIME,
         durability: match settings.durability {
             crate::config::Durability::Local => vfs::Durability::Local,
@@ -217,14 +212,11 @@ fn vfs_settings(settings: &Settings) -> vfs::Settings {
     }
 }
 
-fn mount_options(mountpoint: &Path, settings: &Settings) -> fuse::MountOptions {
-    let wanted = &settings.mount;
-    let mut options = fuse::MountOptions::new(mountpoint, &settings.state_dir);
-    options.data_dirs = vec![settings.state_dir.join("spool"), settings.cache_dir.clone()];
-    options.read_only = wanted.read_only;
-    options.no_exec = wanted.no_exec;
-    options.no_atime = wanted.no_atime;
-    options.allow_other = wanted.allow_other || wanted.allow_root;
-    options.passthrough = wanted.passthrough != Passthrough::Off;
-    options
+fn mount_request(mountpoint: &Path, settings: &Settings) -> fuse::MountRequest {
+    fuse::MountRequest {
+        mountpoint: mountpoint.to_owned(),
+        state_dir: settings.state_dir.clone(),
+        data_dirs: vec![settings.state_dir.join("spool"), settings.cache_dir.clone()],
+        options: settings.mount.clone(),
+    }
 }

@@ -15,7 +15,7 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
 use super::mounting::MountError;
-use super::options::MountOptions;
+use super::options::MountRequest;
 
 /// Names another helper than the one on the path.
 const PROGRAM_VARIABLE: &str = "FUSERMOUNT_PATH";
@@ -30,10 +30,10 @@ fn program() -> OsString {
 }
 
 /// Mounts at `mountpoint` and gives the kernel's descriptor.
-pub(super) fn mount(mountpoint: &Path, options: &MountOptions) -> Result<OwnedFd, MountError> {
+pub(super) fn mount(mountpoint: &Path, request: &MountRequest) -> Result<OwnedFd, MountError> {
     let failed = |error: io::Error| MountError::Failed { mountpoint: mountpoint.to_owned(), why: error.to_string() };
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
-    let mut child = spawn(mountpoint, options, &theirs).map_err(|error| match error.kind() {
+    let mut child = spawn(mountpoint, request, &theirs).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => MountError::NoFusermount,
         _ => failed(error),
     })?;
@@ -48,12 +48,12 @@ pub(super) fn mount(mountpoint: &Path, options: &MountOptions) -> Result<OwnedFd
     }
 }
 
-fn spawn(mountpoint: &Path, options: &MountOptions, socket: &UnixStream) -> io::Result<Child> {
+fn spawn(mountpoint: &Path, request: &MountRequest, socket: &UnixStream) -> io::Result<Child> {
     let inherited = socket.as_raw_fd();
     let mut command = Command::new(program());
     command
         .arg("-o")
-        .arg(options.fusermount_options())
+        .arg(request.fusermount_options())
         .arg("--")
         .arg(mountpoint)
         .env(SOCKET_VARIABLE, inherited.to_string())

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use fuser::{InitFlags, KernelConfig};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 
+use crate::config::Passthrough;
+
 /// What boxfs does not work without: folders are listed with attributes only. Without AUTO: `find -size` never
 /// triggers the kernel's guess and is six times slower (FUSE.md section 2).
 const NEEDED: InitFlags = InitFlags::FUSE_DO_READDIRPLUS;
@@ -41,6 +43,7 @@ const CAP_SYS_ADMIN: u64 = 1 << 21;
 
 /// What this session may do.
 pub(super) struct Kernel {
+    wish: Passthrough,
     /// The stack depth with which to ask for passthrough, if it is to be asked for.
     depth: Option<u32>,
     passthrough: AtomicBool,
@@ -49,14 +52,19 @@ pub(super) struct Kernel {
 impl Kernel {
     /// Passthrough is asked for if it is wanted and this process is privileged enough; `data_dirs` are where the
     /// backing files lie.
-    pub(super) fn new(passthrough_wanted: bool, data_dirs: &[PathBuf]) -> Kernel {
-        let depth = (passthrough_wanted && can_pass_through()).then(|| stack_depth(data_dirs));
-        Kernel { depth, passthrough: AtomicBool::new(false) }
+    pub(super) fn new(wish: Passthrough, data_dirs: &[PathBuf]) -> Kernel {
+        let depth = (wish != Passthrough::Off && can_pass_through()).then(|| stack_depth(data_dirs));
+        Kernel { wish, depth, passthrough: AtomicBool::new(false) }
     }
 
     /// Whether backing files may be registered.
     pub(super) fn passthrough(&self) -> bool {
         self.passthrough.load(Ordering::Relaxed)
+    }
+
+    /// Whether it has to be, and is not.
+    pub(super) fn misses_passthrough(&self) -> bool {
+        self.wish == Passthrough::On && !self.passthrough()
     }
 
     pub(super) fn negotiate(&self, config: &mut KernelConfig) -> io::Result<()> {

@@ -32,9 +32,8 @@ use tokio::sync::watch;
 
 pub use errno::errno_number;
 pub use kernel::can_pass_through;
-pub use mountinfo::{MountEntry, mount_of};
 pub use mounting::MountError;
-pub use options::MountOptions;
+pub use options::MountRequest;
 pub use session::Mounted;
 
 use crate::vfs::{Invalidation, Vfs};
@@ -57,21 +56,21 @@ struct Fuse {
 /// Mounts `vfs` and serves it until the mount is taken down. Requests wait on `runtime`; what arrives on `news` is told
 /// to the kernel.
 pub fn mount(
-    options: &MountOptions,
+    request: &MountRequest,
     vfs: Arc<Vfs>,
     runtime: Handle,
     news: Receiver<Invalidation>,
 ) -> Result<Mounted, MountError> {
-    let (device, mount) = mounting::mount_at(options)?;
+    let (device, mount) = mounting::mount_at(request)?;
     let fuse = Arc::new(Fuse {
         vfs,
-        kernel: Kernel::new(options.passthrough, &options.data_dirs),
+        kernel: Kernel::new(request.options.passthrough, &request.data_dirs),
         backings: Backings::default(),
         runtime,
         waiting: Arc::default(),
         stopping: watch::Sender::new(false),
     });
-    session::start(fuse, device, mount.clone(), news).inspect_err(|_| {
+    session::start(fuse, device, mount.clone(), request.acl(), news).inspect_err(|_| {
         if let Err(error) = mounting::unmount(&mount) {
             log::warn!("{error}");
         }

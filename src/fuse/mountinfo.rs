@@ -1,6 +1,6 @@
 //! What is mounted where, as `/proc/self/mountinfo` has it: found and told apart without asking any file system.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -13,7 +13,7 @@ pub(super) const SOURCE_PREFIX: &str = "boxfs:";
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MountEntry {
+pub(super) struct MountEntry {
     /// `major:minor` of the mounted file system, as in `st_dev` and `/sys/class/bdi`.
     pub device: String,
     pub mountpoint: PathBuf,
@@ -24,26 +24,13 @@ pub struct MountEntry {
 impl MountEntry {
     /// Whether a boxfs mounted it, alive or dead.
     pub fn is_boxfs(&self) -> bool {
-        self.state_dir().is_some()
-    }
-
-    /// The state directory of the daemon that mounted it; `None` if that was no boxfs.
-    pub fn state_dir(&self) -> Option<&Path> {
-        let dir = self.source.as_bytes().strip_prefix(SOURCE_PREFIX.as_bytes())?;
-        (self.fs_type == FS_TYPE).then(|| Path::new(OsStr::from_bytes(dir)))
+        self.fs_type == FS_TYPE && self.source.as_bytes().starts_with(SOURCE_PREFIX.as_bytes())
     }
 }
 
 /// All mounts that this process sees; a later one at the same place covers an earlier one.
 pub(super) fn all() -> io::Result<Vec<MountEntry>> {
     Ok(parse(&fs::read("/proc/self/mountinfo")?))
-}
-
-/// The mount in which `path` lies; `path` is absolute and without links.
-pub fn mount_of(path: &Path) -> io::Result<Option<MountEntry>> {
-    // Of several at one place the last is on top, which is what `max_by_key` gives.
-    let around = all()?.into_iter().filter(|mount| path.starts_with(&mount.mountpoint));
-    Ok(around.max_by_key(|mount| mount.mountpoint.components().count()))
 }
 
 /// What is on top at exactly `mountpoint`, which is absolute and without links.
@@ -120,13 +107,6 @@ mod tests {
         let mut mount = parse(TABLE).swap_remove(1);
         mount.source = "sshfs".into();
         assert!(!mount.is_boxfs());
-    }
-
-    #[test]
-    fn the_state_directory_is_in_the_source() {
-        let mounts = parse(TABLE);
-        assert_eq!(mounts[1].state_dir(), Some(Path::new("/home/ann/a\\b")));
-        assert_eq!(mounts[2].state_dir(), None);
     }
 
     #[test]

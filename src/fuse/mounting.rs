@@ -16,7 +16,7 @@ use nix::unistd::{getgid, getuid};
 use super::errno::is_no_device;
 use super::fusermount;
 use super::mountinfo::{self, FS_TYPE, MountEntry};
-use super::options::MountOptions;
+use super::options::MountRequest;
 
 /// The kernel's door.
 pub(super) const DEVICE: &str = "/dev/fuse";
@@ -59,6 +59,10 @@ pub enum MountError {
     KernelTooOld(&'static str),
     #[error("the mount at {} cannot be taken down: {why}", mountpoint.display())]
     Stuck { mountpoint: PathBuf, why: String },
+    #[error(
+        "passthrough=on is not possible here: it takes root (CAP_SYS_ADMIN outside of containers) and Linux 6.9; use passthrough=auto"
+    )]
+    NoPassthrough,
     #[error("the FUSE session cannot start: {0}")]
     Session(io::Error),
 }
@@ -87,11 +91,11 @@ impl Mount {
 }
 
 /// Mounts, and gives the descriptor on which the kernel will send its requests.
-pub(super) fn mount_at(options: &MountOptions) -> Result<(OwnedFd, Mount), MountError> {
-    let mountpoint = prepare(&options.mountpoint)?;
-    let device = match mount_directly(&mountpoint, options)? {
+pub(super) fn mount_at(request: &MountRequest) -> Result<(OwnedFd, Mount), MountError> {
+    let mountpoint = prepare(&request.mountpoint)?;
+    let device = match mount_directly(&mountpoint, request)? {
         Some(device) => device,
-        None => fusermount::mount(&mountpoint, options)?,
+        None => fusermount::mount(&mountpoint, request)?,
     };
     let failed = |why: String| MountError::Failed { mountpoint: mountpoint.clone(), why };
     let found = mountinfo::top_at(&mountpoint).map_err(|error| failed(error.to_string()))?;
@@ -178,7 +182,7 @@ fn is_dead(error: &io::Error) -> bool {
 }
 
 /// mount(2) itself. `None`: this process may not, `fusermount3` has to.
-fn mount_directly(mountpoint: &Path, options: &MountOptions) -> Result<Option<OwnedFd>, MountError> {
+fn mount_directly(mountpoint: &Path, request: &MountRequest) -> Result<Option<OwnedFd>, MountError> {
     let device = match OpenOptions::new().read(true).write(true).open(DEVICE) {
         Ok(device) => device,
         Err(error) if is_no_device(&error) => return Err(MountError::NoDevice),
@@ -190,13 +194,13 @@ fn mount_directly(mountpoint: &Path, options: &MountOptions) -> Result<Option<Ow
         device.as_raw_fd(),
         getuid(),
         getgid(),
-        options.kernel_options()
+        request.kernel_options()
     );
     let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    flags.set(MsFlags::MS_RDONLY, options.read_only);
-    flags.set(MsFlags::MS_NOEXEC, options.no_exec);
-    flags.set(MsFlags::MS_NOATIME, options.no_atime);
-    let source = options.source();
+    flags.set(MsFlags::MS_RDONLY, request.options.read_only);
+    flags.set(MsFlags::MS_NOEXEC, request.options.no_exec);
+    flags.set(MsFlags::MS_NOATIME, request.options.no_atime);
+    let source = request.source();
     let mounted = mount(Some(source.as_os_str()), mountpoint, Some(FS_TYPE), flags, Some(data.as_str()));
     match mounted.map_err(io::Error::from) {
         Ok(()) => Ok(Some(device.into())),

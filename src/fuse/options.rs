@@ -4,47 +4,28 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+use fuser::SessionACL;
+
 use super::mountinfo::SOURCE_PREFIX;
+use crate::config::MountOptions;
 
 /// Largest read the kernel may ask for at once. Larger ones gain nothing (FUSE.md section 2), and each waiting one
 /// holds its answer in memory.
 const MAX_READ_BYTES: u32 = 1 << 20;
 
-/// What a mount is asked to be. `nosuid` and `nodev` always hold.
+/// What is to be mounted where. `nosuid` and `nodev` always hold.
 #[derive(Debug, Clone)]
-pub struct MountOptions {
+pub struct MountRequest {
     pub mountpoint: PathBuf,
     /// Names the daemon in the table of mounts.
     pub state_dir: PathBuf,
     /// Where data files live (spool and cache): the kernel has to know on what kind of file system they are.
     pub data_dirs: Vec<PathBuf>,
-    pub read_only: bool,
-    pub no_exec: bool,
-    pub no_atime: bool,
-    /// Other users than the mounting one may use it.
-    pub allow_other: bool,
-    /// The kernel checks modes and owners; else each access is asked for.
-    pub default_permissions: bool,
-    /// Let the kernel read and write whole data files by itself, where it can.
-    pub passthrough: bool,
+    /// What `-o` says. Owners and umask are not of this room: vfs gives attributes as they are to be shown.
+    pub options: MountOptions,
 }
 
-impl MountOptions {
-    /// The ordinary mount of `state_dir` at `mountpoint`.
-    pub fn new(mountpoint: impl Into<PathBuf>, state_dir: impl Into<PathBuf>) -> MountOptions {
-        MountOptions {
-            mountpoint: mountpoint.into(),
-            state_dir: state_dir.into(),
-            data_dirs: Vec::new(),
-            read_only: false,
-            no_exec: false,
-            no_atime: false,
-            allow_other: false,
-            default_permissions: true,
-            passthrough: true,
-        }
-    }
-
+impl MountRequest {
     /// The source in the table of mounts, by which a path finds its daemon.
     pub(super) fn source(&self) -> OsString {
         let mut source = OsString::from(SOURCE_PREFIX);
@@ -52,22 +33,30 @@ impl MountOptions {
         source
     }
 
-    /// What the kernel's own parser is told, beyond the descriptor and its owner.
+    /// What the kernel's own parser is told, beyond the descriptor and its owner. The kernel always checks modes and
+    /// owners, as programs expect of a file system: vfs checks none, so that without it `allow_other` would give every
+    /// file to everybody.
     pub(super) fn kernel_options(&self) -> String {
-        let mut options = format!("max_read={MAX_READ_BYTES}");
-        if self.default_permissions {
-            options.push_str(",default_permissions");
-        }
-        if self.allow_other {
+        let mut options = format!("max_read={MAX_READ_BYTES},default_permissions");
+        if self.options.allow_other || self.options.allow_root {
             options.push_str(",allow_other");
         }
         options
     }
 
+    /// Whom fuser lets in of those whom the kernel lets in: to the kernel, root alone is like all others.
+    pub(super) fn acl(&self) -> SessionACL {
+        // Without either option the kernel lets in the mounting user only; fuser's own check would refuse that user's
+        // set-uid programs too.
+        if self.options.allow_root { SessionACL::RootAndOwner } else { SessionACL::All }
+    }
+
     /// The `-o` of `fusermount3`.
     pub(super) fn fusermount_options(&self) -> OsString {
         let mut options = b"nosuid,nodev".to_vec();
-        for (wanted, word) in [(self.read_only, ",ro"), (self.no_exec, ",noexec"), (self.no_atime, ",noatime")] {
+        for (wanted, word) in
+            [(self.options.read_only, ",ro"), (self.options.no_exec, ",noexec"), (self.options.no_atime, ",noatime")]
+        {
             if wanted {
                 options.extend_from_slice(word.as_bytes());
             }
@@ -96,20 +85,22 @@ fn escape(value: &OsStr) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn request(options: &str) -> MountRequest {
+        let options = MountOptions::parse(options).unwrap();
+        MountRequest { mountpoint: "/mnt".into(), state_dir: "/a,dev\\b".into(), data_dirs: Vec::new(), options }
+    }
+
     #[test]
-    fn the_kernel_is_told_only_what_is_wanted() {
-        let mut options = MountOptions::new("/mnt", "/state");
-        assert_eq!(options.kernel_options(), "max_read=1048576,default_permissions");
-        options.default_permissions = false;
-        options.allow_other = true;
-        assert_eq!(options.kernel_options(), "max_read=1048576,allow_other");
+    fn the_kernel_checks_permissions_whoever_may_come_in() {
+        assert_eq!(request("").kernel_options(), "max_read=1048576,default_permissions");
+        assert_eq!(request("allow_other").kernel_options(), "max_read=1048576,default_permissions,allow_other");
+        assert_eq!(request("allow_root").kernel_options(), "max_read=1048576,default_permissions,allow_other");
+        assert_eq!(request("allow_root").acl(), SessionACL::RootAndOwner);
     }
 
     #[test]
     fn a_comma_in_the_state_directory_is_no_option() {
-        let mut options = MountOptions::new("/mnt", "/a,dev\\b");
-        options.read_only = true;
-        let text = options.fusermount_options().into_string().unwrap();
+        let text = request("ro").fusermount_options().into_string().unwrap();
         assert!(text.starts_with("nosuid,nodev,ro,subtype=boxfs,fsname=boxfs:/a\\,dev\\\\b,max_read="), "{text}");
     }
 }

@@ -84,14 +84,16 @@ pub(super) fn start(
     fuse: Arc<Fuse>,
     device: OwnedFd,
     mount: Mount,
+    acl: SessionACL,
     news: Receiver<Invalidation>,
 ) -> Result<Mounted, MountError> {
     let mut config = Config::default();
     config.n_threads = Some(THREADS);
     config.clone_fd = can_clone_device();
-    // Who may come in is the kernel's decision, by allow_other; fuser's own check would refuse set-uid programs.
-    let acl = SessionACL::All;
     let session = Session::from_fd(Adapter(Arc::clone(&fuse)), device, acl, config).map_err(session_error)?;
+    if fuse.kernel.misses_passthrough() {
+        return Err(MountError::NoPassthrough);
+    }
     raise_read_ahead(&mount.device);
 
     let (ended_sender, ended) = watch::channel(false);
