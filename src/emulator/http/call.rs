@@ -34,7 +34,7 @@ impl Call {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// A truth value in the query, in any case: Box's Python SDK sends `True`.
+    /// A switch in the query; Box's SDK for Python writes `True`.
     pub(in crate::emulator) fn flag(&self, name: &str) -> bool {
         self.param(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
