@@ -23,6 +23,7 @@ fn node(script: &str, brief: String) -> Command {
 fn judge(script: &str) {
     let court = Court::open(Options::default());
     println!("{}", run(node(script, court.brief(false)).env("NO_PROXY", "*"), LIMIT));
+    court.check_traffic();
 }
 
 #[test]
@@ -56,4 +57,5 @@ fn the_node_sdk_moves_bytes_without_knowing_of_an_emulator() {
     command.env("HTTPS_PROXY", court.emulator.proxy_url().unwrap()).env_remove("NO_PROXY").env_remove("no_proxy");
     command.env("NODE_EXTRA_CA_CERTS", &ca);
     println!("{}", run(&mut command, LIMIT));
+    court.check_traffic();
 }

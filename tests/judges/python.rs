@@ -23,6 +23,7 @@ fn python(script: &str, brief: String) -> Command {
 fn judge(script: &str) {
     let court = Court::open(Options::default());
     println!("{}", run(python(script, court.brief(false)).env("NO_PROXY", "*"), LIMIT));
+    court.check_traffic();
 }
 
 #[test]
@@ -56,4 +57,5 @@ fn the_python_sdk_signs_in_in_each_of_its_modes_without_knowing_of_an_emulator()
     command.env("HTTPS_PROXY", court.emulator.proxy_url().unwrap()).env_remove("NO_PROXY").env_remove("no_proxy");
     command.env("REQUESTS_CA_BUNDLE", &ca).env("SSL_CERT_FILE", &ca);
     println!("{}", run(&mut command, LIMIT));
+    court.check_traffic();
 }

@@ -143,6 +143,7 @@ fn rclone_copies_checks_syncs_moves_links_and_purges() {
     move_takes_all_along(&rclone, &mut tree);
     copyto_makes_a_version(&rclone, &local);
     link_cleanup_purge(&rclone);
+    rclone.court.check_traffic();
 }
 
 fn sync_brings_changes(rclone: &Rclone, local: &Path, tree: &mut BTreeMap<String, u64>) {

@@ -16,6 +16,7 @@ mod plan;
 mod search;
 mod sessions;
 mod tokens;
+mod traffic;
 mod uploads;
 mod users;
 mod versions;
@@ -38,6 +39,7 @@ use answer::{Answer, AnswerBody, OpenRecord};
 use call::Call;
 use inbox::Inbox;
 pub(super) use plan::Known;
+pub(super) use traffic::Traffic;
 
 /// Which listener a request came in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +86,8 @@ pub(super) async fn answer(
         open.close(0);
         return Err(Closed);
     };
+    let made_up = matches!(fault, Some(Fault::Answer(_) | Fault::AnswerAfter(_)));
+    desk.traffic.tell(&call, &open.record, &answer, made_up);
     let latest = tokio::time::Instant::from_std(arrived) + desk.options.latency;
     tokio::time::sleep_until(latest).await;
     open.record.status = answer.status;
