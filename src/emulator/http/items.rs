@@ -205,7 +205,12 @@ async fn restore(call: &mut Call, who: &Who, key: Key) -> Result<Answer, Refusal
     call.desk.write(|store| {
         store.restore(who, key, name, parent)?;
         let view = View { who, detail: Detail::Standard, fields: fields.as_deref() };
-        Ok(Answer::json(201, &store.render(&view, key)))
+        let mut restored = store.render(&view, key);
+        // What is in a restored folder is not told.
+        if let Some(properties) = restored.as_object_mut().filter(|_| fields.is_none()) {
+            properties.remove("item_collection");
+        }
+        Ok(Answer::json(201, &restored))
     })
 }
 
