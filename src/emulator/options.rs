@@ -72,11 +72,7 @@ pub struct Options {
     pub sanitize_file_names: bool,
     /// A range outside the file is 400 `requested_page_out_of_range`; off: 416.
     pub range_error_400: bool,
-<<<<<<< HEAD
-    /// The last page by marker has `"next_marker": ""`; off: it has none, without which rclone would never end.
-=======
     /// The last page by marker has `"next_marker": ""`, with which rclone lists for ever; off: null.
->>>>>>> main
     pub empty_last_marker: bool,
     /// Deleting skips the trash.
     pub delete_forever: bool,
