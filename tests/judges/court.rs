@@ -1,7 +1,7 @@
 //! An emulator with two users, and what a judge is told about it.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,6 +15,11 @@ use super::tools;
 const CHECK_LIMIT: Duration = Duration::from_secs(120);
 /// A user beside the first.
 const OTHER_TOKEN: &str = "other-developer-token";
+
+/// Box's description of its API.
+pub fn description() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/openapi.json")
+}
 
 /// Any free port.
 pub fn loopback() -> SocketAddr {
@@ -49,7 +54,7 @@ impl Court {
     pub fn check_traffic(&self) {
         let mut command = Command::new(tools::python("requirements.txt").join("bin/python"));
         command.arg("-B").arg(tools::sources().join("python/validate.py"));
-        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/openapi.json")).arg(self.traffic.path());
+        command.arg(description()).arg(self.traffic.path());
         println!("{}", run(&mut command, CHECK_LIMIT));
     }
 

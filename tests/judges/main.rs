@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod court;
+mod fuzz;
 mod node;
 mod python;
 mod rclone;
