@@ -52,7 +52,7 @@ impl Court {
 
     /// Checks all that was said against Box's description of its API.
     pub fn check_traffic(&self) {
-        let mut command = Command::new(tools::python("requirements.txt").join("bin/python"));
+        let mut command = Command::new(tools::python("python.txt").join("bin/python"));
         command.arg("-B").arg(tools::sources().join("python/validate.py"));
         command.arg(description()).arg(self.traffic.path());
         println!("{}", run(&mut command, CHECK_LIMIT));

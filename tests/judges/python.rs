@@ -13,7 +13,7 @@ use super::tools;
 const LIMIT: Duration = Duration::from_secs(240);
 
 fn python(script: &str, brief: String) -> Command {
-    let tools = tools::python("requirements.txt");
+    let tools = tools::python("python.txt");
     let mut command = Command::new(tools.join("bin/python"));
     command.arg("-B").arg(tools::sources().join("python").join(script)).env("JUDGE", brief);
     command

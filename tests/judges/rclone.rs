@@ -44,7 +44,7 @@ impl Rclone {
         let config = format!("[box]\ntype = box\nclient_id = {id}\nclient_secret = {secret}\ntoken = {token}\n");
         fs::write(home.path().join("rclone.conf"), config).unwrap();
         fs::write(home.path().join("ca.pem"), court.emulator.ca_certificate().unwrap()).unwrap();
-        Rclone { court, program: tools::python("requirements.txt").join("bin/rclone"), home }
+        Rclone { court, program: tools::python("python.txt").join("bin/rclone"), home }
     }
 
     /// Runs rclone; what it prints is the answer.

@@ -22,7 +22,7 @@ pub fn sources() -> PathBuf {
 /// A virtual environment with what `list` (below `python/`) asks for.
 pub fn python(list: &str) -> PathBuf {
     let list = sources().join("python").join(list);
-    installed("python", &list, |dir| {
+    installed(&list, |dir| {
         run(Command::new("python3").args(["-m", "venv"]).arg(dir), INSTALL_LIMIT);
         let mut pip = Command::new(dir.join("bin/pip"));
         run(pip.args(["install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&list), INSTALL_LIMIT);
@@ -32,7 +32,7 @@ pub fn python(list: &str) -> PathBuf {
 /// A directory with `node_modules` of what `node/package.json` asks for.
 pub fn node() -> PathBuf {
     let list = sources().join("node/package.json");
-    installed("node", &list, |dir| {
+    installed(&list, |dir| {
         std::fs::create_dir_all(dir).unwrap();
         std::fs::copy(&list, dir.join("package.json")).unwrap();
         let mut npm = Command::new("npm");
@@ -42,10 +42,11 @@ pub fn node() -> PathBuf {
 }
 
 /// The directory that `install` fills once for all processes; one that it left halfway is filled again.
-fn installed(kind: &str, list: &Path, install: impl FnOnce(&Path)) -> PathBuf {
+fn installed(list: &Path, install: impl FnOnce(&Path)) -> PathBuf {
     let base = Path::new(env!("CARGO_TARGET_TMPDIR")).join("judges");
     std::fs::create_dir_all(&base).unwrap();
     let digest = hex::encode(Sha1::digest(std::fs::read(list).unwrap()));
+    let kind = list.file_stem().unwrap().to_str().unwrap();
     let dir = base.join(format!("{kind}-{}", &digest[..12]));
     let lock = File::create(dir.with_extension("lock")).unwrap();
     let _locked = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error).unwrap();
