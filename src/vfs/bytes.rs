@@ -10,6 +10,9 @@ use crate::tree::{self, ContentRow, ContentState, Node, StoredStamp};
 use std::io;
 use std::sync::Arc;
 
+/// How often the bytes of a node are looked up again because news changed them meanwhile.
+const SWAPS: u32 = 4;
+
 /// A node's data file, and what the database knows of it.
 pub(super) struct Bytes {
     pub file: Arc<DataFile>,
@@ -24,9 +27,23 @@ impl Bytes {
 }
 
 impl Vfs {
-    /// The data file of `node`; a cold one is made for a file of which nothing is here.
+    /// The data file of `node`; a cold one is made for a file of which nothing is here. While it is in use, news from Box does not
+    /// give the node other bytes.
     pub(super) fn bytes(&self, node: &Node) -> Result<Bytes> {
-        let row = match node.content {
+        let mut id = node.content;
+        for _ in 0..SWAPS {
+            let bytes = self.bytes_of(node, id)?;
+            // News may have come between the look at the node and the use of its bytes.
+            id = self.node(node.ino)?.content;
+            if id == Some(bytes.row.id) {
+                return Ok(bytes);
+            }
+        }
+        Err(VfsError::Busy)
+    }
+
+    fn bytes_of(&self, node: &Node, id: Option<ContentId>) -> Result<Bytes> {
+        let row = match id {
             Some(id) => self.tree.content(id).map_err(|e| self.tree_error(e))?,
             None => None,
         };
@@ -95,17 +112,14 @@ impl Vfs {
             return Ok(());
         }
         let was_clean = row.state == ContentState::Clean;
-        if file.place() == Place::Cache {
-            self.content.to_spool(file, &self.identity(node)?)?;
-        }
-        failpoint("write.spooled");
+        // First the note, after which the engine does not move the file any more.
         let begun = self.tree.begin_writing(node.ino, &self.boot, now()).map_err(|e| self.tree_error(e))?;
         *row = begun.1;
         failpoint("write.begun");
         if file.place() == Place::Cache {
-            // The engine took it for clean bytes that Box has, a moment before the line above.
             self.content.to_spool(file, &self.identity(node)?)?;
         }
+        failpoint("write.spooled");
         if was_clean {
             self.tree.sync().map_err(|e| self.tree_error(e))?;
         }

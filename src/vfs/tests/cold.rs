@@ -162,8 +162,21 @@ fn a_request_given_up_before_it_was_sent_leaves_no_claim() {
 fn news_does_not_swap_the_bytes_of_an_open_file() {
     let (rig, ino) = with(b"hello");
     let fh = rig.open(ino, READ).fh;
-    assert!(rig.content.is_held(ino));
     assert_eq!(rig.read(fh, 0, 5), b"hello");
+    let news =
+        Remote { version: Some("v2".to_owned()), sequence: Some(1), ..remote(BoxId::file("7"), "far", b"changed") };
+    let learn = |news: &Remote| {
+        let is_open = |id: Option<_>| id.is_some_and(|id| rig.content.get(id).is_some());
+        rig.tree.learn(news, is_open, Timestamp::now()).unwrap();
+    };
+    learn(&news);
+    let second = rig.open(ino, READ).fh;
+    assert_eq!(rig.read(second, 0, 9), b"hello");
+    rig.close(second);
     rig.close(fh);
-    assert!(!rig.content.is_held(ino));
+    let id = rig.tree.node(ino).unwrap().content.unwrap();
+    rig.eventually(|_| rig.content.get(id).is_none());
+    rig.far.lock().unwrap().bytes.insert("7".to_owned(), b"changed".to_vec());
+    learn(&news);
+    assert_eq!(rig.bytes(ino), b"changed");
 }
