@@ -120,15 +120,7 @@ impl Engine {
         let id = self.tree.node(ino).unwrap().box_id.unwrap();
         let items: Vec<_> = far.items.iter().filter(|i| i.parent.as_ref() == Some(&id)).cloned().collect();
         let listing = self.tree.begin_listing().unwrap();
-        self.tree
-            .learn_page(
-                ino,
-                listing,
-                &items,
-                |id| id.is_some_and(|id| self.content.get(id).is_some()),
-                Timestamp::now(),
-            )
-            .unwrap();
+        self.tree.learn_page(ino, listing, &items, |ino| self.content.is_held(ino), Timestamp::now()).unwrap();
         self.tree.end_listing(ino, listing, 100).unwrap();
         Ok(Listed)
     }
