@@ -16,6 +16,8 @@ const TOKEN: &str = "token-of-the-mount-tests";
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a daemon may take to mount, or to end.
 const SOON: Duration = Duration::from_secs(20);
+/// Short, so that tests need not wait; long enough that a file is not sent between two writes of a test.
+const SETTLE: &str = "200ms";
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Waits until `holds`; fails when it does not within `limit`.
@@ -99,7 +101,7 @@ impl Seat {
     /// `boxfs mount --foreground`, not started yet.
     pub fn command(&self, options: &str) -> Command {
         let mut command = boxfs(&self.home);
-        command.args(["mount", "--foreground", "--settle", "0s", "--server", &self.url, "--state-dir"]);
+        command.args(["mount", "--foreground", "--settle", SETTLE, "--server", &self.url, "--state-dir"]);
         command.arg(self.home.join("state")).arg("--cache-dir").arg(self.home.join("cache"));
         if !options.is_empty() {
             command.args(["-o", options]);
@@ -185,7 +187,8 @@ impl Mount {
     /// Returns when Box has everything.
     pub fn wait_for_box(&self) {
         let output = self.ask(&["wait", "--timeout", "60"]);
-        assert!(output.status.success(), "{output:?}\n{}", self.log());
+        let end = self.child(|child| child.try_wait().unwrap());
+        assert!(output.status.success(), "{output:?}\ndaemon: {end:?}\n{}", self.log());
     }
 
     pub fn log(&self) -> String {
