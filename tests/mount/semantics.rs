@@ -177,7 +177,7 @@ fn threads_that_create_the_same_names_all_get_the_file() {
                     for round in 0..50 {
                         let path = mount.path(&format!("same {round}"));
                         let file = OpenOptions::new().create(true).truncate(false).write(true).open(path).unwrap();
-                        file.write_all_at(&[b'x'], number).unwrap();
+                        file.write_all_at(b"x", number).unwrap();
                     }
                 });
             }
