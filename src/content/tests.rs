@@ -397,16 +397,6 @@ fn a_content_torn_into_too_many_pieces_waits_for_its_fetch() {
 }
 
 #[test]
-fn an_inode_is_held_until_its_holder_is_gone() {
-    let root = tempfile::tempdir().unwrap();
-    let content = content(root.path());
-    let held = content.hold(Ino(7));
-    assert!(content.is_held(Ino(7)) && !content.is_held(Ino(8)));
-    drop(held);
-    assert!(!content.is_held(Ino(7)));
-}
-
-#[test]
 fn absurd_sizes_are_errors() {
     let root = tempfile::tempdir().unwrap();
     let file = content(root.path()).create_cold(ID, 10).unwrap();

@@ -11,6 +11,15 @@ pub enum Call {
         name: String,
     },
     Upload(Upload),
+    /// A file whose bytes are a version that Box has: copied there, no byte travels.
+    Copy {
+        file_id: String,
+        version: String,
+        sha1: Option<Sha1Digest>,
+        generation: u64,
+        parent: String,
+        name: String,
+    },
     /// Name, parent and time in one `PUT`; what is `None` stays.
     Update {
         item: BoxId,
@@ -79,6 +88,14 @@ impl Call {
                 ..blank
             },
             Call::Upload(upload) => upload.attempt(blank),
+            Call::Copy { sha1, generation, parent, name, .. } => NewAttempt {
+                kind: AttemptKind::Copy,
+                parent: Some(parent.clone()),
+                name: Some(name.clone()),
+                sha1: *sha1,
+                generation: Some(*generation),
+                ..blank
+            },
             Call::Update { item, name, parent, modified, .. } => NewAttempt {
                 target: Some(item.clone()),
                 parent: parent.clone(),

@@ -4,6 +4,7 @@
 use super::backoff::backoff;
 use super::call::Call;
 use super::effect::{Answer, Effect, Event, SealResult};
+use super::news::{POSITION, Stream};
 use super::planner::{FolderMemory, OpenState, Plan, Wait, plan};
 use super::translate;
 use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint};
@@ -47,7 +48,7 @@ pub type OpenProbe = Box<dyn Fn(Option<ContentId>) -> OpenState + Send>;
 
 /// The state of the engine that is not in the tree: what is on its way right now.
 pub struct Core {
-    tree: Arc<Tree>,
+    pub(super) tree: Arc<Tree>,
     open: OpenProbe,
     /// The signed-in user's id.
     me: String,
@@ -59,6 +60,7 @@ pub struct Core {
     listed: HashMap<Ino, Timestamp>,
     one_by_one: HashSet<Ino>,
     outage: Outage,
+    pub(super) stream: Stream,
     /// Something due could not be started for lack of room: the next answer makes some.
     crowded: bool,
     /// A source of jitter in 0..1.
@@ -94,6 +96,7 @@ impl Core {
             listed: HashMap::new(),
             one_by_one: HashSet::new(),
             outage: Outage::default(),
+            stream: Stream::new(),
             crowded: false,
             jitter,
         }
@@ -104,12 +107,17 @@ impl Core {
         self.outage.reason.as_ref().map(|_| &self.outage)
     }
 
+    pub(super) fn me(&self) -> &str {
+        &self.me
+    }
+
     /// When [`Event::Tick`] is wanted next.
     pub fn next_tick(&self) -> Result<Option<Timestamp>, TreeError> {
         if self.crowded {
             return Ok(None);
         }
         let due = self.tree.next_due()?;
+        let due = [due, self.stream.next_late()].into_iter().flatten().min();
         Ok(match (due, self.outage.until) {
             (Some(due), Some(until)) => Some(due.max(until)),
             (due, _) => due,
@@ -120,6 +128,7 @@ impl Core {
     pub fn apply(&mut self, event: Event, now: Timestamp) -> Result<Vec<Effect>, TreeError> {
         let mut out = Vec::new();
         match event {
+            Event::Started => out.push(Effect::Follow(self.tree.meta(POSITION)?)),
             Event::Tick => {}
             Event::Asked(ask) => self.asked(ask, now, &mut out)?,
             Event::Answered { attempt, ino, call, result } => {
@@ -133,12 +142,15 @@ impl Core {
             Event::Page { folder, listing, items } => self.page(folder, listing, &items, now, &mut out)?,
             Event::Listed { folder, listing, result } => self.listed(folder, listing, result, now, &mut out)?,
             Event::Sealed { ino, content, result } => self.sealed(ino, content, result, now)?,
+            Event::News { entries, next } => self.news(&entries, &next, now, &mut out)?,
+            Event::NewsLost => self.revalidate(&mut out)?,
             Event::Fetched { ok } => {
                 if ok {
                     self.reached();
                 }
             }
         }
+        self.late_news(now, &mut out);
         self.pump(now, &mut out)?;
         Ok(out)
     }
@@ -164,7 +176,7 @@ impl Core {
     }
 
     /// Starts a listing, or joins the one under way.
-    fn list(
+    pub(super) fn list(
         &mut self,
         ino: Ino,
         reply: Option<oneshot::Sender<Result<Listed, AskError>>>,
@@ -281,7 +293,7 @@ impl Core {
         self.follow(learned, out)
     }
 
-    fn learn(&mut self, remote: &Remote, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+    pub(super) fn learn(&mut self, remote: &Remote, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
         let open = &self.open;
         let learned = self.tree.learn(remote, |content| open(content).handles, now)?;
         self.follow(learned, out)
@@ -401,7 +413,7 @@ impl Core {
         Ok(())
     }
 
-    fn look(&mut self, id: BoxId, out: &mut Vec<Effect>) {
+    pub(super) fn look(&mut self, id: BoxId, out: &mut Vec<Effect>) {
         if self.looks.insert(id.clone()) {
             out.push(Effect::Look(id));
         }
@@ -445,11 +457,17 @@ impl Core {
                 super::call::Target::New { parent, .. } => Some(BoxId::folder(parent.clone())),
             },
             Call::CreateFolder { parent, .. } => Some(BoxId::folder(parent.clone())),
+            Call::Copy { .. } => None,
         };
         match (&error.meaning, call, item) {
             (Meaning::NotFound | Meaning::Trashed, Call::Delete { item, .. }, _) => {
                 self.tree.lost(item, now)?;
                 self.wake_parent(ino, now)
+            }
+            // The version to be copied is gone: the bytes here go up instead.
+            (Meaning::NotFound | Meaning::Trashed, Call::Copy { .. }, _) => {
+                self.tree.unseal(ino, now)?;
+                self.retry(ino, error, now)
             }
             (Meaning::NotFound | Meaning::Trashed | Meaning::Changed, _, Some(item)) => {
                 self.look(item, out);
@@ -512,7 +530,7 @@ impl Core {
     }
 
     /// Box answered: whatever kept it out of reach is over.
-    fn reached(&mut self) {
+    pub(super) fn reached(&mut self) {
         if self.outage.reason.is_some() {
             log::info!("Box can be reached again");
         }

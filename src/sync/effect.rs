@@ -3,13 +3,15 @@
 use super::call::Call;
 use crate::base::Sha1Digest;
 use crate::base::{AttemptId, BoxId, ContentId, Ino};
-use crate::box_api::{ApiError, Item};
+use crate::box_api::{ApiError, Event as BoxEvent, Item};
 use crate::content::Stamp;
 use crate::tree::{Ask, FetchAsk, Invalidation};
 
 /// Something that happened.
 #[derive(Debug)]
 pub enum Event {
+    /// The engine begins: follow Box's events.
+    Started,
     /// Time passed: look at what is due.
     Tick,
     Asked(Ask),
@@ -43,6 +45,13 @@ pub enum Event {
         content: ContentId,
         result: SealResult,
     },
+    /// A page of Box's events; `next` is the place in the stream after it.
+    News {
+        entries: Vec<BoxEvent>,
+        next: String,
+    },
+    /// Box does not know our place in its stream any more.
+    NewsLost,
     /// Bytes of a fetch arrived (`ok`), or did not.
     Fetched {
         ok: bool,
@@ -90,6 +99,8 @@ pub enum Effect {
     },
     Look(BoxId),
     Fetch(FetchAsk),
+    /// Follow Box's events from a place in the stream; `None`: from now on.
+    Follow(Option<String>),
     /// Tell the kernel.
     Tell(Invalidation),
     /// Remove a data file nobody needs.

@@ -1,9 +1,9 @@
 //! The engine at work: one thread that feeds the core, tasks that perform its effects.
 
 use super::board::{Board, Reach, Uploading};
-use super::core::Core;
+use super::core::{Core, OpenProbe};
 use super::effect::{Effect, Event};
-use super::executor::{Executor, MAX_PARTS};
+use super::executor::{Executor, MAX_PARTS, MAX_QUESTIONS};
 use super::planner::{FolderMemory, OpenState, Plan, plan};
 use crate::base::{ContentId, Timestamp};
 use crate::box_api::BoxClient;
@@ -165,13 +165,14 @@ async fn run(
         content: parts.content.clone(),
         board: board.clone(),
         parts: Arc::new(Semaphore::new(MAX_PARTS)),
+        questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
         events,
         tell: parts.tell.clone(),
     };
     let jitter = Box::new(fastrand::f64);
     let mut core = Core::new(parts.tree.clone(), parts.me.clone(), open_probe(parts.content.clone()), jitter);
     let mut tasks = JoinSet::new();
-    let mut event = Some(Event::Tick);
+    let mut event = Some(Event::Started);
     while !*stopped.borrow() {
         if let Some(event) = event.take() {
             let now = Timestamp::now();
@@ -210,7 +211,7 @@ fn start(tasks: &mut JoinSet<()>, executor: &Executor, effect: Effect, runtime: 
 }
 
 /// Asks the content room whether a program has the bytes open.
-fn open_probe(content: Arc<Content>) -> Box<dyn Fn(Option<ContentId>) -> OpenState + Send> {
+fn open_probe(content: Arc<Content>) -> OpenProbe {
     Box::new(move |id| open_state(&content, id))
 }
 

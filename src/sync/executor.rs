@@ -5,6 +5,7 @@ use super::board::Board;
 use super::call::Call;
 use super::effect::{Answer, Effect, Event};
 use super::executor_bytes as bytes;
+use super::executor_events as events;
 use super::executor_upload as upload;
 use crate::base::{BoxId, Ino, Timestamp, failpoint};
 use crate::box_api::{ApiError, BoxClient, ItemChange, Meaning};
@@ -24,6 +25,8 @@ pub struct Executor {
     pub board: Arc<Board>,
     /// Parts on their way, over all files.
     pub parts: Arc<Semaphore>,
+    /// Questions (listings, looks) on their way.
+    pub questions: Arc<Semaphore>,
     pub events: mpsc::Sender<Event>,
     /// The kernel's notifier listens here.
     pub tell: mpsc::Sender<Invalidation>,
@@ -31,6 +34,9 @@ pub struct Executor {
 
 /// Parts on their way at once, over all files: each is at most 64 MiB on the wire and 256 KiB in memory.
 pub const MAX_PARTS: usize = 12;
+
+/// Listings and looks on their way at once: folders are listed in parallel, and reads keep their share of the rate.
+pub const MAX_QUESTIONS: usize = 8;
 
 impl Executor {
     /// Performs one effect and reports. A panic counts as a call whose outcome is unknown.
@@ -63,6 +69,7 @@ impl Executor {
                 let ok = bytes::fetch(&self, ask).await;
                 self.report(Event::Fetched { ok }).await;
             }
+            Effect::Follow(position) => events::follow(&self, position).await,
             Effect::Tell(invalidation) => {
                 let _nobody_mounted = self.tell.send(invalidation).await;
             }
@@ -71,7 +78,7 @@ impl Executor {
         }
     }
 
-    async fn report(&self, event: Event) {
+    pub(super) async fn report(&self, event: Event) {
         // The engine is gone only while the daemon stops.
         let _stopping = self.events.send(event).await;
     }
@@ -82,6 +89,10 @@ impl Executor {
                 self.client.create_folder(parent, name).await.map(|item| Answer::Item(Box::new(item)))
             }
             Call::Upload(job) => upload::upload(self, job).await,
+            Call::Copy { file_id, version, parent, name, .. } => {
+                let item = self.client.copy_file(file_id, parent, Some(name), Some(version)).await?;
+                Ok(Answer::Item(Box::new(item)))
+            }
             Call::Update { item, name, parent, modified, if_match } => {
                 let change = ItemChange {
                     name: name.clone(),
@@ -98,6 +109,7 @@ impl Executor {
     }
 
     async fn list(&self, folder: Ino, id: &str, listing: i64) {
+        let _place = self.questions.acquire().await;
         let mut marker: Option<String> = None;
         let result = loop {
             match self.client.list_page(id, marker.as_deref()).await {
@@ -115,6 +127,7 @@ impl Executor {
     }
 
     async fn look(&self, id: BoxId) {
+        let _place = self.questions.acquire().await;
         let result = self.client.item(&id).await;
         self.report(Event::Looked { id, result }).await;
     }
@@ -125,6 +138,7 @@ fn leaving(call: &Call) -> &'static str {
     match call {
         Call::CreateFolder { .. } => "folder.leaving",
         Call::Upload(_) => "upload.leaving",
+        Call::Copy { .. } => "copy.leaving",
         Call::Update { .. } => "update.leaving",
         Call::Delete { .. } => "delete.leaving",
     }
@@ -135,6 +149,7 @@ fn answered(call: &Call) -> &'static str {
     match call {
         Call::CreateFolder { .. } => "folder.answered",
         Call::Upload(_) => "upload.answered",
+        Call::Copy { .. } => "copy.answered",
         Call::Update { .. } => "update.answered",
         Call::Delete { .. } => "delete.answered",
     }
@@ -158,7 +173,9 @@ impl Fallback {
             Effect::List { folder, listing, .. } => Fallback::List { folder: *folder, listing: *listing },
             Effect::Look(id) => Fallback::Look(id.clone()),
             Effect::Seal { ino, content } => Fallback::Seal { ino: *ino, content: *content },
-            Effect::Fetch(_) | Effect::Tell(_) | Effect::Drop(_) | Effect::ToCache(_) => Fallback::Nothing,
+            Effect::Follow(_) | Effect::Fetch(_) | Effect::Tell(_) | Effect::Drop(_) | Effect::ToCache(_) => {
+                Fallback::Nothing
+            }
         }
     }
 

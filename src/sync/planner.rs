@@ -4,7 +4,8 @@
 use super::call::{Call, Target, Upload};
 use crate::base::{BoxId, ContentId, Ino};
 use crate::tree::{
-    Attempt, AttemptKind, AttemptState, ContentState, Hold, Inside, Node, NodeKind, Picture, Presence, SlotHolder,
+    Attempt, AttemptKind, AttemptState, ContentRow, ContentState, Hold, Inside, Node, NodeKind, Picture, Presence,
+    SlotHolder,
 };
 
 /// Whether programs have the node's bytes open.
@@ -218,6 +219,9 @@ fn bytes(picture: &Picture, parent: &str, open: OpenState) -> Plan {
     if open.writers {
         return Plan::Wait(Wait::OpenForWriting);
     }
+    if let Some(copy) = copy(node, content, parent) {
+        return slot(picture).unwrap_or(copy);
+    }
     if content.ranges.is_some() {
         return Plan::Wait(Wait::MissingRanges);
     }
@@ -234,6 +238,20 @@ fn bytes(picture: &Picture, parent: &str, open: OpenState) -> Plan {
         }
         Some(item) => version(picture, item, parent),
     }
+}
+
+/// A file without an id whose bytes are, untouched, a version in Box: that version is copied there.
+fn copy(node: &Node, content: &ContentRow, parent: &str) -> Option<Plan> {
+    let untouched = node.box_id.is_none() && !node.unsealed && content.state == ContentState::Clean;
+    let origin = content.origin.as_ref().filter(|_| untouched)?;
+    Some(Plan::Call(Call::Copy {
+        file_id: origin.file_id.clone(),
+        version: origin.version.clone(),
+        sha1: origin.sha1,
+        generation: node.generation,
+        parent: parent.to_owned(),
+        name: node.name.clone(),
+    }))
 }
 
 fn version(picture: &Picture, item: BoxId, parent: &str) -> Plan {

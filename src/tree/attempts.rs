@@ -13,6 +13,8 @@ pub enum AttemptKind {
     CreateFolder,
     UploadNew,
     UploadVersion,
+    /// A server-side copy of a version.
+    Copy,
     Update,
     Delete,
 }
@@ -25,12 +27,16 @@ impl AttemptKind {
             AttemptKind::UploadVersion => 2,
             AttemptKind::Update => 3,
             AttemptKind::Delete => 4,
+            AttemptKind::Copy => 5,
         }
     }
 
     fn from_sql(value: i64) -> AttemptKind {
-        use AttemptKind::{CreateFolder, Delete, Update, UploadNew, UploadVersion};
-        [CreateFolder, UploadNew, UploadVersion, Update].into_iter().find(|k| k.to_sql() == value).unwrap_or(Delete)
+        use AttemptKind::{Copy, CreateFolder, Delete, Update, UploadNew, UploadVersion};
+        [CreateFolder, UploadNew, UploadVersion, Update, Copy]
+            .into_iter()
+            .find(|k| k.to_sql() == value)
+            .unwrap_or(Delete)
     }
 }
 
@@ -216,6 +222,19 @@ impl Tree {
             found.push((attempt, holder));
         }
         Ok(found)
+    }
+
+    /// Whether a call of ours is on its way that changes the item or fills the name.
+    pub fn is_in_flight(&self, id: &BoxId, parent: Option<&str>, name: &str) -> Result<bool, TreeError> {
+        let inner = self.lock();
+        let db = inner.db();
+        if !on_item(db, id)?.is_empty() {
+            return Ok(true);
+        }
+        Ok(match parent {
+            Some(parent) => !filling(db, parent, &fold(name))?.is_empty(),
+            None => false,
+        })
     }
 
     pub fn attempt(&self, id: AttemptId) -> Result<Option<Attempt>, TreeError> {

@@ -31,6 +31,16 @@ impl Tree {
         Ok(if folder.complete { Lookup::Missing } else { Lookup::Unlisted })
     }
 
+    /// The folders that count as listed.
+    pub fn complete_folders(&self) -> Result<Vec<Ino>, TreeError> {
+        let inner = self.lock();
+        let mut statement = inner
+            .db()
+            .prepare_cached("SELECT ino FROM nodes WHERE complete = 1 AND box_id IS NOT NULL AND deleted = 0")?;
+        let rows = statement.query_map([], |r| r.get::<_, i64>(0))?;
+        rows.map(|r| Ok(Ino(r? as u64))).collect()
+    }
+
     /// At most `limit` children of `parent` with inode numbers above `after`, in that order: a cookie that stays right while
     /// names come and go.
     ///

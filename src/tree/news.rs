@@ -258,7 +258,11 @@ fn update(
     if !node.place_dirty(local_parent.as_deref()) && !follow_place(tx, &mut node, item, now, learned)? {
         return leave(tx, node, now, learned);
     }
-    follow_bytes(&mut node, &base, item, is_open, learned);
+    let new_version = item.version != base.version && base.sha1 != item.sha1;
+    if node.is_file() && new_version && !node.content_dirty() && is_open(node.content) {
+        return succeed(tx, node, item, now, learned);
+    }
+    follow_bytes(&mut node, &base, item, learned);
     if node == before {
         return Ok(());
     }
@@ -357,14 +361,8 @@ fn is_inside(tx: &Tx<'_>, folder: Ino, top: Ino) -> Result<bool, TreeError> {
 }
 
 /// A clean content follows the version Box has, unless a program has the bytes open.
-fn follow_bytes(
-    node: &mut Node,
-    base: &Base,
-    item: &Remote,
-    is_open: &impl Fn(Option<ContentId>) -> bool,
-    learned: &mut Learned,
-) {
-    if !node.is_file() || node.content_dirty() || is_open(node.content) {
+fn follow_bytes(node: &mut Node, base: &Base, item: &Remote, learned: &mut Learned) {
+    if !node.is_file() || node.content_dirty() {
         return;
     }
     let (time_dirty, modified) = (node.time_dirty(), item.modified);
@@ -382,6 +380,36 @@ fn follow_bytes(
         new_base.mtime_secs = modified.as_box_holds().secs;
         node.attr.mtime = modified;
     }
+}
+
+/// Bytes are never swapped under an inode that is open: the new version gets a new inode for the name, as an editor's save does,
+/// and the old one lives until its last handle is released.
+fn succeed(
+    tx: &mut Tx<'_>,
+    mut old: Node,
+    item: &Remote,
+    now: Timestamp,
+    learned: &mut Learned,
+) -> Result<(), TreeError> {
+    let folder = tx.node(old.parent)?;
+    let local = (old.name.clone(), old.attr, old.base.clone());
+    old.presence = Presence::Deleted;
+    old.box_id = None;
+    old.base = None;
+    tx.put(&mut old)?;
+    tx.settle(old.ino, now)?;
+    learned.invalid.push(shown_entry(&old));
+    let defaults = Defaults { uid: local.1.uid, gid: local.1.gid, file_mode: local.1.mode, folder_mode: FOLDER_MODE };
+    let mut node = shown(&folder, item, defaults, now);
+    node.name = local.0;
+    node.attr.btime = local.1.btime;
+    if let (Some(base), Some(before)) = (node.base.as_mut(), local.2) {
+        // A rename of ours that Box does not know yet stays one.
+        base.name = before.name;
+        base.parent = before.parent;
+    }
+    tx.put(&mut node)?;
+    tx.settle(node.ino, now)
 }
 
 /// A node whose item is gone from Box, or from this tree.

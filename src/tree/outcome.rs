@@ -126,7 +126,7 @@ fn answered(
     }
     take_base(&mut node, attempt, answer);
     adopt_name(&mut node, attempt, answer, settled);
-    if matches!(attempt.call.kind, AttemptKind::UploadNew | AttemptKind::UploadVersion) {
+    if brings_bytes(attempt.call.kind) {
         confirm(tx, &node, attempt, answer, settled)?;
     }
     node.failures = 0;
@@ -164,12 +164,20 @@ fn take_base(node: &mut Node, attempt: &Attempt, answer: &Remote) {
     if let Some(mtime) = call.mtime_secs {
         base.mtime_secs = mtime;
     }
-    if matches!(call.kind, AttemptKind::UploadNew | AttemptKind::UploadVersion) {
+    if call.kind == AttemptKind::Copy {
+        base.mtime_secs = answer.modified.map_or(0, |m| m.as_box_holds().secs);
+    }
+    if brings_bytes(call.kind) {
         base.version.clone_from(&answer.version);
         base.sha1 = call.sha1;
         base.generation = call.generation;
     }
     node.base = Some(base);
+}
+
+/// Whether the call makes a version of the node's bytes.
+fn brings_bytes(kind: AttemptKind) -> bool {
+    matches!(kind, AttemptKind::UploadNew | AttemptKind::UploadVersion | AttemptKind::Copy)
 }
 
 /// A name that Box answers differently (cleaned, normalized) is adopted, unless the node was renamed meanwhile.

@@ -24,7 +24,8 @@ impl Bytes {
 }
 
 impl Vfs {
-    /// The data file of `node`; a cold one is made for a file of which nothing is here.
+    /// The data file of `node`; a cold one is made for a file of which nothing is here. The caller holds the inode since before it
+    /// looked at the node, so that news from Box has not given it other bytes meanwhile.
     pub(super) fn bytes(&self, node: &Node) -> Result<Bytes> {
         let row = match node.content {
             Some(id) => self.tree.content(id).map_err(|e| self.tree_error(e))?,
@@ -95,17 +96,14 @@ impl Vfs {
             return Ok(());
         }
         let was_clean = row.state == ContentState::Clean;
-        if file.place() == Place::Cache {
-            self.content.to_spool(file, &self.identity(node)?)?;
-        }
-        failpoint("write.spooled");
+        // First the note, after which the engine does not move the file any more.
         let begun = self.tree.begin_writing(node.ino, &self.boot, now()).map_err(|e| self.tree_error(e))?;
         *row = begun.1;
         failpoint("write.begun");
         if file.place() == Place::Cache {
-            // The engine took it for clean bytes that Box has, a moment before the line above.
             self.content.to_spool(file, &self.identity(node)?)?;
         }
+        failpoint("write.spooled");
         if was_clean {
             self.tree.sync().map_err(|e| self.tree_error(e))?;
         }

@@ -71,9 +71,8 @@ impl Vfs {
             self.changeable()?;
         }
         let mut shard = self.inodes.lock(ino);
-        let is_open = shard.get(ino).is_some();
-        // Before the node is read: from here on its content is not swapped.
-        let held = (!is_open).then(|| self.content.hold(ino));
+        // Before the node is read: from here on news from Box does not swap its bytes.
+        let held = shard.get(ino).is_none().then(|| self.content.hold(ino));
         let node = self.node(ino)?;
         match node.kind {
             NodeKind::File => {}

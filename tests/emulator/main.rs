@@ -1,5 +1,6 @@
 //! The emulator, judged by raw bytes over TCP: Box's statuses, codes and shapes, not our client's idea of them.
 
+mod ceiling;
 mod chunked;
 mod events;
 mod extras;
@@ -9,6 +10,7 @@ mod refusals;
 mod restart;
 mod shape;
 mod signin;
+mod standalone;
 mod wire;
 
 use boxfs::emulator::{Emulator, Options};

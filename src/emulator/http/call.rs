@@ -34,6 +34,11 @@ impl Call {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// A switch in the query; Box's SDK for Python writes `True`.
+    pub(in crate::emulator) fn flag(&self, name: &str) -> bool {
+        self.param(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
     /// A whole number in the query, refused with `code` where it is none.
     pub(in crate::emulator) fn number(&self, name: &str, code: &str, otherwise: u64) -> Result<u64, Refusal> {
         match self.param(name) {

@@ -90,7 +90,7 @@ impl Page {
             None | Some("" | "0") => None,
             Some(text) => Some(read_marker(text).ok_or_else(|| Refusal::bad("marker", "Invalid marker"))?),
         };
-        let by_marker = call.param("usemarker") == Some("true");
+        let by_marker = call.flag("usemarker");
         Ok(Page {
             limit: limit.min(MAX_LIMIT),
             from: if by_marker { From::Marker(marker) } else { From::Offset(offset) },

@@ -191,7 +191,7 @@ fn link_in(store: &Store, key: Key, wanted: &Value) -> Result<SharedLink, Refusa
 }
 
 async fn delete(call: &Call, who: &Who, key: Key) -> Result<Answer, Refusal> {
-    let recursive = call.param("recursive") == Some("true");
+    let recursive = call.flag("recursive");
     call.desk.dwell(who, key).await?;
     call.desk.write(|store| store.delete(who, key, recursive, &call.if_match()))?;
     Ok(Answer::empty(204))

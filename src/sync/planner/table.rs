@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::base::{AttemptId, Sha1Digest, Timestamp};
-use crate::tree::{Attr, Base, ContentRow, NewAttempt, ParentView, Place, Presence, Remote, Rights, StoredStamp};
+use crate::tree::{
+    Attr, Base, ContentRow, NewAttempt, Origin, ParentView, Place, Presence, Remote, Rights, StoredStamp,
+};
 
 fn node(kind: NodeKind) -> Node {
     Node {
@@ -323,4 +325,21 @@ fn what_only_the_user_can_free_is_left_alone() {
     assert!(matches!(next(&held), Plan::Call(_)));
     held.node.hold = Some(Hold::LocalOnly);
     assert_eq!(next(&held), Plan::Wait(Wait::LocalOnly));
+}
+
+#[test]
+fn a_backup_whose_bytes_are_a_version_is_copied_in_box() {
+    let mut backup = with_bytes(picture(node(NodeKind::File)), ContentState::Clean);
+    if let Some(content) = backup.content.as_mut() {
+        content.origin = Some(Origin {
+            file_id: "11".to_owned(),
+            version: "v1".to_owned(),
+            sha1: Some(Sha1Digest::of(b"old")),
+            size: 3,
+        });
+        // Not a byte of it has to be here.
+        content.ranges = Some(Vec::new());
+    }
+    let Plan::Call(Call::Copy { file_id, version, name, .. }) = next(&backup) else { panic!("not a copy") };
+    assert_eq!((file_id.as_str(), version.as_str(), name.as_str()), ("11", "v1", "plan.txt"));
 }

@@ -8,7 +8,7 @@ mod space;
 
 use super::*;
 use crate::base::{BoxId, Ino, Sha1Digest, Timestamp};
-use crate::content::{Content, Dirs, Limits};
+use crate::content::{Content, Dirs, Limits, Place, Ranges, Saved};
 use crate::tree::{Ask, AskError, FetchAsk, Listed, Remote, Rights, Tree};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -127,7 +127,14 @@ impl Engine {
 
     fn fetch(&self, far: &mut Far, ask: FetchAsk) {
         far.fetched.push(ask.range.clone());
-        let file = self.content.get(ask.content).expect("whoever asks has it open");
+        let row = self.tree.content(ask.content).unwrap().unwrap();
+        let place = match row.place {
+            crate::tree::Place::Spool => Place::Spool,
+            crate::tree::Place::Cache => Place::Cache,
+        };
+        // Whoever asked may have closed it meanwhile.
+        let ranges = row.ranges.map(|bytes| Ranges::from_bytes(&bytes).unwrap());
+        let file = self.content.load(ask.content, Saved { place, ranges }).unwrap();
         let outcome = if far.offline {
             Err(crate::content::FetchError::Unreachable)
         } else {

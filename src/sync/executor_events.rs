@@ -1,0 +1,70 @@
+//! Following the stream of changes: page after page from a position, then a long poll until there is more (API.md 7.4).
+
+use super::effect::Event;
+use super::executor::Executor;
+use crate::box_api::{ApiError, Heals, Poll};
+use std::time::Duration;
+
+/// Only changes of the tree; Box has no use for us in views and comments.
+const STREAM: &str = "changes";
+/// Events in a page: the most that Box gives (API.md 7.1).
+const PAGE: u32 = 500;
+/// The wait after a failure, doubled up to the second.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// A look at the stream without being told: what a lost poll costs at most (API.md 7.4).
+const SAFETY_POLL: Duration = Duration::from_secs(300);
+
+/// Follows the stream from `position` until the engine stops; `None`: from now on.
+pub async fn follow(executor: &Executor, position: Option<String>) {
+    let mut position = position;
+    let mut wait = FIRST_WAIT;
+    loop {
+        match drain(executor, &mut position).await {
+            Ok(()) => wait = FIRST_WAIT,
+            Err(error) => {
+                if matches!(error.heals(), Heals::Never) && position.take().is_some() {
+                    log::warn!("Box no longer knows our place in its events ({error}): everything is looked at again");
+                    executor.report(Event::NewsLost).await;
+                }
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+                continue;
+            }
+        }
+        if let Err(error) = poll(executor, position.as_deref().unwrap_or_default()).await {
+            log::debug!("the realtime server fails: {error}");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+}
+
+/// Reads until a page brings nothing.
+async fn drain(executor: &Executor, position: &mut Option<String>) -> Result<(), ApiError> {
+    loop {
+        let page = match position {
+            Some(position) => executor.client.events(position, STREAM, PAGE).await?,
+            None => executor.client.events("now", STREAM, PAGE).await?,
+        };
+        let done = page.entries.is_empty() || position.as_ref() == Some(&page.next);
+        *position = Some(page.next.clone());
+        executor.report(Event::News { entries: page.entries, next: page.next }).await;
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits until Box says that there is more, or it is time to look without being told.
+async fn poll(executor: &Executor, position: &str) -> Result<(), ApiError> {
+    let server = executor.client.realtime_server().await?;
+    for _ in 0..server.max_retries.max(1) {
+        match tokio::time::timeout(SAFETY_POLL, executor.client.long_poll(&server, position)).await {
+            Ok(Ok(Poll::NewChange)) | Err(_) => return Ok(()),
+            Ok(Ok(Poll::Reconnect)) => break,
+            Ok(Err(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! Events of Box, taken into the tree: hints about ids, which come twice, late, and in any order (API.md 7.3).
+
+use super::core::Core;
+use super::effect::Effect;
+use super::translate;
+use crate::base::{BoxId, Timestamp};
+use crate::box_api::{Event as BoxEvent, Item};
+use crate::tree::{Remote, TreeError};
+use lru::LruCache;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// Event ids remembered to tell repeats: Box's own clients remember 500 to 5,000 (API.md 7.3).
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(5_000).expect("not zero");
+/// News about an item that a call of ours is changing is looked at after this time.
+const AFTER_OURS: Duration = Duration::from_secs(2);
+/// Items that wait for that; what does not fit is looked at at once, and again if need be.
+const MAX_LATE: usize = 10_000;
+/// The tree's value that holds our place in the stream.
+pub const POSITION: &str = "stream_position";
+
+/// What is remembered of the stream.
+pub struct Stream {
+    seen: LruCache<String, ()>,
+    late: Vec<(Timestamp, BoxId)>,
+    /// When Box last answered a question for events.
+    pub heard: Option<Timestamp>,
+}
+
+impl Stream {
+    pub fn new() -> Stream {
+        Stream { seen: LruCache::new(REMEMBERED), late: Vec::new(), heard: None }
+    }
+
+    /// When the next late look is due.
+    pub fn next_late(&self) -> Option<Timestamp> {
+        self.late.iter().map(|(at, _)| *at).min()
+    }
+}
+
+impl Core {
+    /// A page of events. Our place in the stream moves when everything in it is taken in.
+    pub(super) fn news(
+        &mut self,
+        entries: &[BoxEvent],
+        next: &str,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
+        self.reached();
+        self.stream.heard = Some(now);
+        for event in entries {
+            if self.stream.seen.put(event.event_id.clone(), ()).is_some() {
+                continue;
+            }
+            if let Some(item) = &event.source {
+                self.hint(item, now, out)?;
+            }
+        }
+        self.tree.set_meta(POSITION, next)
+    }
+
+    /// One item that may have changed.
+    fn hint(&mut self, item: &Item, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+        let known = self.tree.remote(&item.id)?;
+        let old = known.as_ref().and_then(|k| k.sequence).zip(item.sequence_id).is_some_and(|(had, has)| has <= had);
+        if old {
+            return Ok(());
+        }
+        if self.tree.is_in_flight(&item.id, item.parent.as_deref(), &item.name)? {
+            if self.stream.late.len() < MAX_LATE {
+                self.stream.late.push((now.after(AFTER_OURS), item.id.clone()));
+            }
+            return Ok(());
+        }
+        let shown = self.tree.by_item(&item.id)?.is_some();
+        if shown && !item.trashed && is_whole(item) {
+            let remote = with_rights(translate::remote(item, self.me()), known.as_ref(), item);
+            return self.learn(&remote, now, out);
+        }
+        let parent_shown = match &item.parent {
+            Some(parent) => self.tree.by_item(&BoxId::folder(parent.clone()))?.is_some_and(|f| f.complete),
+            None => false,
+        };
+        if shown || parent_shown {
+            self.look(item.id.clone(), out);
+        }
+        Ok(())
+    }
+
+    /// Looks at what had to wait for calls of ours.
+    pub(super) fn late_news(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
+        let (due, later) = std::mem::take(&mut self.stream.late).into_iter().partition(|(at, _)| *at <= now);
+        self.stream.late = later;
+        let due: Vec<(Timestamp, BoxId)> = due;
+        for (_, id) in due {
+            self.look(id, out);
+        }
+    }
+
+    /// Our place in the stream is lost: every folder that counts as listed is listed again.
+    pub(super) fn revalidate(&mut self, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+        for folder in self.tree.complete_folders()? {
+            self.list(folder, None, out)?;
+        }
+        Ok(())
+    }
+}
+
+/// An event's source can be a shadow of the item: without a version a file says nothing of its bytes.
+fn is_whole(item: &Item) -> bool {
+    item.sequence_id.is_some() && item.parent.is_some() && (item.version_id.is_some() || item.id.is_folder())
+}
+
+/// Events carry no permissions: what was known of them stays.
+fn with_rights(mut remote: Remote, known: Option<&Remote>, item: &Item) -> Remote {
+    if let Some(known) = known.filter(|_| item.permissions.is_none()) {
+        remote.rights = known.rights;
+        remote.lock.clone_from(&known.lock);
+    }
+    remote
+}
