@@ -5,7 +5,7 @@ use super::protocol::{
     Uploading, Waiting,
 };
 use super::server::Asked;
-use crate::base::{Ino, Timestamp};
+use crate::base::{Ino, Timestamp, show_size};
 use crate::sync::{Engine, Failing, Left, Report};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -123,7 +123,7 @@ impl Answerer {
             Ok(report) => Reply::Pending(Pending {
                 pending: Amount { count: report.pending.count, bytes: report.pending.bytes },
                 failed: report.failed.iter().map(|f| self.failure(f)).collect(),
-                waiting: waiting(&report),
+                waiting: being_sent(&report).chain(waiting(&report)).collect(),
             }),
             Err(error) => failed(&error),
         }
@@ -176,6 +176,15 @@ fn uploading(report: &Report) -> Vec<Uploading> {
 
 fn waiting(report: &Report) -> Vec<Waiting> {
     report.waiting.iter().map(|(path, reason)| Waiting { path: path.clone(), reason: reason.clone() }).collect()
+}
+
+/// What is left because its bytes are on their way.
+fn being_sent(report: &Report) -> impl Iterator<Item = Waiting> {
+    let told = |(path, sent, size): &(String, u64, u64)| {
+        let reason = format!("being sent, {} of {}", show_size(*sent), show_size(*size));
+        Waiting { path: path.clone(), reason }
+    };
+    report.uploading.iter().map(told)
 }
 
 fn no_such(path: &str) -> Reply {

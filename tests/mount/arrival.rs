@@ -1,7 +1,6 @@
 //! Files of every size arrive whole, by the calls that their size asks for.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::Duration;
 
 use boxfs::emulator::Options;
@@ -89,7 +88,7 @@ fn a_large_file_has_at_least_four_parts_in_flight(mode: Mode) {
     let size = if at_full_size() { 1024 * MIB } else { 128 * MIB };
     // A part takes a while, as it does on any line.
     let latency = Duration::from_millis(30);
-    let world = World::with(mode, Options { latency, ..Options::default() });
+    let world = World::with(mode, Options { latency, part_size: Some(8 * MIB), ..Options::default() });
     let mount = world.mounter("main").limit(LARGE_LIMIT).start();
     let source = world.dir().join("source");
     let sha1 = write_large(&source, size, 7);
@@ -105,11 +104,6 @@ fn a_large_file_has_at_least_four_parts_in_flight(mode: Mode) {
     assert_eq!(world.uploads().sessions, 1);
 }
 
-/// Writes a file of its own into the mount without a source on this disk.
-fn write_into(path: &Path, size: u64, seed: u64) -> String {
-    write_large(path, size, seed)
-}
-
 fn memory_stays_small_while_four_large_files_upload(mode: Mode) {
     let size = if at_full_size() { 1024 * MIB } else { 256 * MIB };
     let world = World::new(mode);
@@ -117,7 +111,7 @@ fn memory_stays_small_while_four_large_files_upload(mode: Mode) {
     let digests: Vec<String> = std::thread::scope(|scope| {
         let mount = &mount;
         let writers: Vec<_> =
-            (0..4).map(|n| scope.spawn(move || write_into(&mount.at(&format!("large-{n}")), size, n))).collect();
+            (0..4).map(|n| scope.spawn(move || write_large(&mount.at(&format!("large-{n}")), size, n))).collect();
         writers.into_iter().map(|writer| writer.join().unwrap()).collect()
     });
     eventually("four sessions", Duration::from_secs(120), || world.emulator.sessions().len() == 4);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use boxfs::emulator::ItemReport;
 
-use crate::support::{Mode, Mount, World, bytes_of, eventually_ok};
+use crate::support::{Mode, Mount, World, bytes_of};
 
 const SMALL_BYTES: usize = 100_000;
 /// Above the border of chunked uploads.
@@ -141,8 +141,7 @@ fn a_file_rewritten_while_it_uploads_arrives_as_last_written(mode: Mode) {
     let world = World::with(mode, options);
     let mount = world.mounter("main").args(["--settle", "0s"]).start();
     std::fs::write(mount.at("doc"), bytes_of(LARGE_BYTES, 1)).unwrap();
-    let limit = crate::support::SOON;
-    eventually_ok(limit, || if world.emulator.bytes_received() > 1_000_000 { Ok(()) } else { Err("no upload".into()) });
+    mount.expect_uploading(&world, 1_000_000);
     let last = bytes_of(LARGE_BYTES, 2);
     std::fs::write(mount.at("doc"), &last).unwrap();
     mount.wait();

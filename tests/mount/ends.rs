@@ -67,7 +67,7 @@ fn a_signal_stops_within_five_seconds(mode: Mode) {
     std::fs::write(mount.at("large"), bytes_of(40_000_000, 1)).unwrap();
     let mut open = File::create(mount.at("open")).unwrap();
     open.write_all(b"open").unwrap();
-    eventually("an upload", SOON, || world.emulator.bytes_received() > 500_000);
+    mount.expect_uploading(&world, 500_000);
     mount.signal(Signal::SIGTERM);
     let asked = Instant::now();
     assert_eq!(mount.ended(STOP_LIMIT), Some(0));

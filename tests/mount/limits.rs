@@ -18,8 +18,9 @@ in_both_modes!(
 fn two_daemons_never_share_a_state_directory(mode: Mode) {
     let world = World::new(mode);
     let first = world.mount();
-    let mut second = world.mounter("other").state_dir_of("main").command();
-    expect_refused(&world, &mut second, 1, "another daemon uses the state directory", &[&first.root]);
+    let second = world.mounter("other").state_dir_of("main");
+    std::fs::create_dir(second.mountpoint()).unwrap();
+    expect_refused(&world, &mut second.command(), 1, "another daemon uses the state directory", &[&first.root]);
     std::fs::write(first.at("doc"), "text").unwrap();
     first.umount();
     world.expect_bytes("/doc", b"text");
@@ -54,12 +55,12 @@ fn a_read_only_mount_refuses_changes(mode: Mode) {
 }
 
 fn a_file_over_the_quota_is_refused_early(mode: Mode) {
-    let world = World::with(mode, Options { space_amount: 3_000_000, ..Options::default() });
+    let world = World::with(mode, Options { space_amount: 30_000_000, ..Options::default() });
     let mount = world.mount();
-    std::fs::write(mount.at("fits"), vec![1; 1_000_000]).unwrap();
+    std::fs::write(mount.at("fits"), vec![1; 10_000_000]).unwrap();
     let mut file = File::create(mount.at("too-large")).unwrap();
     // Under passthrough nobody sees the write: then close says it, which is what fsync asks.
-    let refused = file.write_all(&vec![2; 4_000_000]).and_then(|()| file.sync_all());
+    let refused = file.write_all(&vec![2; 40_000_000]).and_then(|()| file.sync_all());
     assert_eq!(errno(refused), libc::EDQUOT);
     drop(file);
     std::fs::remove_file(mount.at("too-large")).unwrap();

@@ -41,6 +41,12 @@ impl Nobody<'_> {
         self.run(self.world.dir().join("boxfs"), arguments, PROGRAM_LIMIT)
     }
 
+    /// With the mount point's whole path, by which leftovers are found.
+    fn mount(&self, arguments: &[&str]) -> Ran {
+        let mountpoint = self.mountpoint();
+        self.boxfs(&[&["mount", mountpoint.to_str().unwrap()], arguments].concat())
+    }
+
     fn shell(&self, script: &str) -> Ran {
         self.run("sh", &["-ec", script], PROGRAM_LIMIT)
     }
@@ -77,7 +83,7 @@ fn an_ordinary_user_mounts_writes_and_unmounts() {
     let (small, large) = (bytes_of(12_345, 1), bytes_of(21_000_000, 2));
     std::fs::write(nobody.home.join("source/small"), &small).unwrap();
     std::fs::write(nobody.home.join("source/large"), &large).unwrap();
-    nobody.boxfs(&["mount", "mount"]).ok();
+    nobody.mount(&[]).ok();
     assert!(is_mounted(&nobody.mountpoint()));
     nobody.shell("cp source/small source/large mount; mkdir -p mount/a/b; echo one > mount/a/b/one").ok();
     nobody.shell("cmp source/small mount/small; cmp source/large mount/large").ok();
@@ -91,8 +97,7 @@ fn an_ordinary_user_mounts_writes_and_unmounts() {
     assert!(world.emulator.find("/large").is_none() && world.emulator.find("/a").is_none());
     crate::refusals::expect_no_process(&world);
     // Cold, from an empty state directory.
-    let state = ["--state-dir", "state-2", "--cache-dir", "cache-2", "mount"];
-    nobody.boxfs(&[&["mount"], &state[..]].concat()).ok();
+    nobody.mount(&["--state-dir", "state-2", "--cache-dir", "cache-2"]).ok();
     nobody.shell("cmp source/small mount/small; test \"$(cat mount/b/one)\" = \"$(printf 'one\\ntwo')\"").ok();
     nobody.boxfs(&["umount", "mount"]).ok();
 }
@@ -104,25 +109,23 @@ fn an_ordinary_users_dead_mount_is_replaced() {
     }
     let world = World::new(Mode::Copying);
     let nobody = Nobody::new(&world);
-    nobody.boxfs(&["mount", "mount"]).ok();
+    nobody.mount(&[]).ok();
     nobody.shell("echo text > mount/doc").ok();
     kill_daemon(&nobody.mountpoint());
     assert_eq!(nobody.shell("cat mount/doc").code, Some(1));
-    nobody.boxfs(&["mount", "mount"]).ok();
+    nobody.mount(&[]).ok();
     nobody.boxfs(&["umount", "mount"]).ok();
     world.expect_bytes("/doc", b"text\n");
 }
 
 /// `kill -9` of the daemon that serves `mountpoint`.
 fn kill_daemon(mountpoint: &Path) {
-    let home = mountpoint.parent().unwrap().to_str().unwrap();
     let pids = std::fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok());
-    let of_this_test = |pid: &i32| {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        name.trim() == "boxfs" && String::from_utf8_lossy(&environment).contains(home)
+    let serves_it = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(mountpoint.to_str().unwrap())
     };
-    let daemon: i32 = pids.filter(of_this_test).next().expect("the daemon runs");
+    let daemon: i32 = pids.filter(serves_it).next().expect("the daemon runs");
     let daemon = nix::unistd::Pid::from_raw(daemon);
     nix::sys::signal::kill(daemon, nix::sys::signal::Signal::SIGKILL).unwrap();
     let gone = || !Path::new(&format!("/proc/{daemon}")).exists();
@@ -136,9 +139,12 @@ fn without_fusermount3_an_ordinary_user_is_told_what_to_install() {
     }
     let world = World::new(Mode::Copying);
     let nobody = Nobody::new(&world);
-    let boxfs = world.dir().join("boxfs");
-    let ran =
-        nobody.run("/usr/bin/env", &["PATH=/nonexistent", boxfs.to_str().unwrap(), "mount", "mount"], PROGRAM_LIMIT);
+    let (boxfs, mountpoint) = (world.dir().join("boxfs"), nobody.mountpoint());
+    let ran = nobody.run(
+        "/usr/bin/env",
+        &["PATH=/nonexistent", boxfs.to_str().unwrap(), "mount", mountpoint.to_str().unwrap()],
+        PROGRAM_LIMIT,
+    );
     let ran = ran.expect_code(1);
     assert!(ran.stderr.contains("fuse3") && ran.stderr.lines().count() == 1, "{ran:?}");
     assert!(!nobody.home.join(".local").exists(), "nothing is left");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::support::{Mode, SOON, World, eventually, mounts_below, run};
 
 /// A server that takes the connection and then says nothing must be given up before a user does.
-const SILENCE_LIMIT: Duration = Duration::from_secs(120);
+const SILENCE_LIMIT: Duration = Duration::from_secs(90);
 
 /// Panics unless `command` fails with `code` and one line that contains `hint`, and leaves no process and no mount but
 /// those of before.

@@ -59,7 +59,7 @@ fn no_token_in_the_background_daemon_and_its_log() {
     let world = World::new(Mode::Copying);
     let mounter = world.mounter("main");
     mounter.run().ok();
-    let daemon = daemon_of(&mounter.state_dir());
+    let daemon = daemon_of(&mounter.mountpoint());
     for file in ["cmdline", "environ"] {
         let path = format!("/proc/{daemon}/{file}");
         // Only root may look at all: the daemon is not dumpable.
@@ -73,12 +73,12 @@ fn no_token_in_the_background_daemon_and_its_log() {
     expect_no_token("the log", &std::fs::read(mounter.state_dir().join("log")).unwrap());
 }
 
-/// The process whose command line names the state directory.
-fn daemon_of(state_dir: &Path) -> u32 {
+/// The process whose command line names the mount point.
+fn daemon_of(mountpoint: &Path) -> u32 {
     let pids = std::fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok());
     let mut daemons = pids.filter(|pid: &u32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains(state_dir.to_str().unwrap())
+        String::from_utf8_lossy(&line).contains(mountpoint.to_str().unwrap())
     });
     daemons.next().expect("the daemon runs")
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::mounter::{Mounter, boxfs};
 use super::run::{Ran, run};
 use super::watchdog::Watchdog;
-use super::{PROGRAM_LIMIT, table};
+use super::{PROGRAM_LIMIT, SOON, World, eventually_ok, table};
 
 /// A stopping daemon gets this long; the contract says five seconds, and the machine may be busy.
 const END_LIMIT: Duration = Duration::from_secs(15);
@@ -73,6 +73,15 @@ impl Mount {
     pub fn xattr(&self, path: &str, name: &str) -> String {
         let value = xattr::get(self.at(path), format!("user.box.{name}")).unwrap();
         String::from_utf8(value.unwrap_or_else(|| panic!("{path} has no user.box.{name}"))).unwrap()
+    }
+
+    /// Waits until Box has received `bytes`; what was closed goes up without anybody's asking.
+    #[track_caller]
+    pub fn expect_uploading(&self, world: &World, bytes: u64) {
+        eventually_ok(SOON, || {
+            let come = world.emulator.bytes_received();
+            if come >= bytes { Ok(()) } else { Err(format!("Box got {come} bytes; {:#}", self.status())) }
+        });
     }
 
     /// A line of `/proc/PID/status` of the daemon, in bytes.

@@ -1,5 +1,6 @@
 //! One test's Box and its directory; nothing is left of either.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use boxfs::emulator::{Emulator, ItemReport, Options, RequestRecord};
@@ -16,6 +17,7 @@ pub struct World {
     pub emulator: Emulator,
     pub mode: Mode,
     dir: tempfile::TempDir,
+    views: Cell<u32>,
 }
 
 /// Uploads in the request log, by what they are.
@@ -37,7 +39,7 @@ impl World {
     pub fn with(mode: Mode, options: Options) -> World {
         let emulator = Emulator::start(Options { token: TOKEN.to_owned(), ..options }).unwrap();
         let dir = tempfile::Builder::new().prefix("boxfs-mount-").tempdir().unwrap();
-        World { emulator, mode, dir }
+        World { emulator, mode, dir, views: Cell::new(0) }
     }
 
     /// The directory of this test.
@@ -66,7 +68,9 @@ impl World {
     /// Mounts with empty state and cache directories: what it shows comes from Box alone.
     #[track_caller]
     pub fn second_view(&self) -> Mount {
-        self.mounter("second").start()
+        let view = self.views.get() + 1;
+        self.views.set(view);
+        self.mounter(&format!("view-{view}")).start()
     }
 
     /// What Box has at a path that is not in the trash.
