@@ -58,6 +58,8 @@ enum Command {
 pub fn run() -> ExitCode {
     // SAFETY: `main` calls this before anything could start a thread.
     let token = unsafe { token_from_environment() };
+    // The kernel names a process after the link it was started through; programs that list processes show this one.
+    let _ = nix::sys::prctl::set_name(c"boxfs");
     let result = match Arguments::parse().command {
         Command::Mount(arguments) => mount::run(*arguments, token),
         Command::Umount(arguments) => umount::run(&arguments),

@@ -83,8 +83,6 @@ fn detached(arguments: &Arguments, ready: &mut Option<ReadyPipe>) -> Result<Exit
     let token = token_from_stdin()?;
     let settings = settings(arguments)?;
     let mountpoint = check_mountpoint(&arguments.mountpoint)?;
-    // The kernel has named this process after the link it was started through.
-    let _ = nix::sys::prctl::set_name(c"boxfs");
     let failed = |what: &str, error: std::io::Error| Failure::new(format!("{what}: {error}"));
     logging::to_file(settings.log_level, &settings.state_dir).map_err(|e| failed("cannot write the log", e))?;
     nix::unistd::setsid().map_err(|e| failed("cannot leave the terminal", e.into()))?;
@@ -103,6 +101,8 @@ fn detached(arguments: &Arguments, ready: &mut Option<ReadyPipe>) -> Result<Exit
 }
 
 fn serve(mountpoint: &Path, settings: Settings, token: Secret, on_ready: impl FnOnce()) -> Result<Exit, DaemonError> {
+    // What a daemon writes is its user's alone; the modes of a program's files come from the program.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     // No core dump and no debugger of the same user sees the token.
     if let Err(error) = nix::sys::prctl::set_dumpable(false) {
         log::warn!("core dumps stay possible: {error}");

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access, geteuid};
 
 use crate::config::MountOptions;
-use crate::control::mount_at;
+use crate::control::{Client, mount_at};
 
 use super::detach::detach;
 use super::exit::Failure;
@@ -17,6 +17,10 @@ use super::exit::Failure;
 /// taken away.
 pub(super) fn check_mountpoint(given: &Path) -> Result<PathBuf, Failure> {
     let shown = given.display();
+    // Asked before anything touches the directory: a daemon that hangs would make us hang too.
+    if mount_at(given).is_ok_and(|mount| Client::connect(&mount.state_dir).is_ok()) {
+        return Err(already_mounted(given));
+    }
     let metadata = match std::fs::metadata(given) {
         Err(error) if error.kind() == ErrorKind::NotConnected => {
             take_dead_mount_away(given)?;
@@ -34,10 +38,15 @@ pub(super) fn check_mountpoint(given: &Path) -> Result<PathBuf, Failure> {
     }
     let path = given.canonicalize().map_err(|e| Failure::new(format!("cannot use {shown}: {e}")))?;
     if mount_at(&path).is_ok() {
-        return Err(Failure::new(format!("{shown} is already mounted: unmount it with 'boxfs umount {shown}'")));
+        return Err(already_mounted(given));
     }
     check_empty(&path)?;
     Ok(path)
+}
+
+fn already_mounted(given: &Path) -> Failure {
+    let shown = given.display();
+    Failure::new(format!("{shown} is already mounted: unmount it with 'boxfs umount {shown}'"))
 }
 
 fn take_dead_mount_away(given: &Path) -> Result<(), Failure> {

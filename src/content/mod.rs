@@ -28,5 +28,5 @@ pub use ranges::{Ranges, RangesError};
 pub use raw::Allocate;
 pub use seal::Sealing;
 pub use stamp::{STAMP_PROVES_AFTER, Stamp};
-pub use store::{Content, Held, Saved};
+pub use store::{Content, Saved};
 pub use usage::{Limits, Place, Room};

@@ -8,8 +8,8 @@ use super::places::{Dirs, SpoolFile, create_file};
 use super::ranges::Ranges;
 use super::stamp::Stamp;
 use super::usage::{Limits, Place, Room, Usage, bytes_on_disk, free_bytes, room};
-use crate::base::{ContentId, Ino, sync_dir};
-use std::collections::{HashMap, HashSet};
+use crate::base::{ContentId, sync_dir};
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
@@ -30,19 +30,6 @@ pub struct Content {
     one_disk: bool,
     usage: Arc<Usage>,
     open: Mutex<Open>,
-    held: Arc<Mutex<HashSet<Ino>>>,
-}
-
-/// An inode whose bytes programs have open; while one lives its content is not swapped or dropped.
-pub struct Held {
-    ino: Ino,
-    held: Arc<Mutex<HashSet<Ino>>>,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        lock(&self.held).remove(&self.ino);
-    }
 }
 
 /// The data files in use. Entries whose file nobody uses any more are swept out when the table has doubled.
@@ -60,8 +47,7 @@ impl Content {
         dirs.prepare()?;
         let one_disk = dirs.one_disk()?;
         let open = Open { files: HashMap::new(), sweep_at: SWEEP_AT_LEAST };
-        let (usage, held) = (Arc::default(), Arc::default());
-        let content = Content { dirs, limits, one_disk, usage, open: Mutex::new(open), held };
+        let content = Content { dirs, limits, one_disk, usage: Arc::default(), open: Mutex::new(open) };
         content.usage.set(Place::Spool, content.dirs.count(Place::Spool)?);
         content.usage.set(Place::Cache, content.dirs.count(Place::Cache)?);
         Ok(content)
@@ -107,21 +93,9 @@ impl Content {
         Ok(file)
     }
 
-    /// The content if somebody uses it.
+    /// The content if somebody uses it. Takes a lock under which nothing else is locked, so that a database transaction may ask.
     pub fn get(&self, id: ContentId) -> Option<Arc<DataFile>> {
         lock(&self.open).find(id)
-    }
-
-    /// Marks `ino` as open, before its content is looked up; one holder at a time. Its lock is taken last of all, so that a
-    /// database transaction may ask [`Content::is_held`].
-    pub fn hold(&self, ino: Ino) -> Held {
-        lock(&self.held).insert(ino);
-        Held { ino, held: self.held.clone() }
-    }
-
-    /// Whether a program has the bytes of `ino` open.
-    pub fn is_held(&self, ino: Ino) -> bool {
-        lock(&self.held).contains(&ino)
     }
 
     /// Moves the content to the spool, where it survives: the name is on the disk when this returns. The stamp is the one

@@ -14,6 +14,9 @@ use tokio::sync::mpsc;
 /// How often a long request looks at what is left.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// How long the last word of an unmount may take to its reader.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
 /// How often it says how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 
@@ -58,14 +61,22 @@ impl Answerer {
             },
             Request::Unmount { timeout_ms } => {
                 let last = self.wait(Ino::ROOT, Some(Duration::from_millis(timeout_ms)), &reply).await;
-                if self.unmount.send(()).await.is_err() {
-                    log::debug!("the daemon is stopping already");
-                }
-                last
+                return self.unmount_after(last, reply).await;
             }
         };
         if reply.send(last).await.is_err() {
             log::debug!("the client did not wait for its answer");
+        }
+    }
+
+    /// The last word goes out before the daemon ends, unless nobody takes it.
+    async fn unmount_after(&self, last: Reply, reply: mpsc::Sender<Reply>) {
+        if reply.send(last).await.is_ok() {
+            // Closed once it is written.
+            let _ = tokio::time::timeout(LAST_WORD, reply.closed()).await;
+        }
+        if self.unmount.send(()).await.is_err() {
+            log::debug!("the daemon is stopping already");
         }
     }
 

@@ -69,7 +69,7 @@ pub struct Options {
     pub sanitize_file_names: bool,
     /// A range outside the file is 400 `requested_page_out_of_range`; off: 416.
     pub range_error_400: bool,
-    /// The last page by marker has `"next_marker": ""`; off: it has none.
+    /// The last page by marker has `"next_marker": ""`, with which rclone lists for ever; off: null.
     pub empty_last_marker: bool,
     /// Deleting skips the trash.
     pub delete_forever: bool,
@@ -199,7 +199,7 @@ impl Default for Options {
             fields_add_to_mini: false,
             sanitize_file_names: false,
             range_error_400: false,
-            empty_last_marker: true,
+            empty_last_marker: false,
             delete_forever: false,
             utc_offset_minutes: -8 * 60,
             access_token_secs: HOUR_SECS,

@@ -100,8 +100,6 @@ impl Vfs {
                 self.cut_closed(node)
             }
             None => {
-                let _held = self.content.hold(node.ino);
-                let node = self.node(node.ino)?;
                 let mut bytes = if size == 0 { self.emptied(&node)? } else { self.bytes(&node)? };
                 self.cut(&node, &mut bytes, size)?;
                 self.note_closed(&node, &bytes)?;

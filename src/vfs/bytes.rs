@@ -10,6 +10,9 @@ use crate::tree::{self, ContentRow, ContentState, Node, StoredStamp};
 use std::io;
 use std::sync::Arc;
 
+/// How often the bytes of a node are looked up again because news changed them meanwhile.
+const SWAPS: u32 = 4;
+
 /// A node's data file, and what the database knows of it.
 pub(super) struct Bytes {
     pub file: Arc<DataFile>,
@@ -24,10 +27,23 @@ impl Bytes {
 }
 
 impl Vfs {
-    /// The data file of `node`; a cold one is made for a file of which nothing is here. The caller holds the inode since before it
-    /// looked at the node, so that news from Box has not given it other bytes meanwhile.
+    /// The data file of `node`; a cold one is made for a file of which nothing is here. While it is in use, news from Box does not
+    /// give the node other bytes.
     pub(super) fn bytes(&self, node: &Node) -> Result<Bytes> {
-        let row = match node.content {
+        let mut id = node.content;
+        for _ in 0..SWAPS {
+            let bytes = self.bytes_of(node, id)?;
+            // News may have come between the look at the node and the use of its bytes.
+            id = self.node(node.ino)?.content;
+            if id == Some(bytes.row.id) {
+                return Ok(bytes);
+            }
+        }
+        Err(VfsError::Busy)
+    }
+
+    fn bytes_of(&self, node: &Node, id: Option<ContentId>) -> Result<Bytes> {
+        let row = match id {
             Some(id) => self.tree.content(id).map_err(|e| self.tree_error(e))?,
             None => None,
         };

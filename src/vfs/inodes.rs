@@ -2,7 +2,7 @@
 
 use super::types::Way;
 use crate::base::{ContentId, Ino};
-use crate::content::{DataFile, Held, Stamp};
+use crate::content::{DataFile, Stamp};
 use crate::tree::Attr;
 use lru::LruCache;
 use std::collections::HashMap;
@@ -35,8 +35,6 @@ pub(super) struct OpenInode {
     pub noted: Option<Stamp>,
     /// What the node said when it was last looked at, for the time after Box and the database have forgotten it.
     pub attr: Attr,
-    /// Keeps the engine from swapping the bytes.
-    pub _held: Held,
 }
 
 /// What the kernel's page cache can hold of an inode: the bytes of this content at this generation.

@@ -7,7 +7,7 @@ use super::inodes::{Mode, OpenInode, Shard};
 use super::state::{Durability, Vfs, allow, existing_name};
 use super::types::{Caller, Entry, Fh, OpenHow, Opened, Way};
 use crate::base::Ino;
-use crate::content::{DataFile, Held, Place, Room, Stamp};
+use crate::content::{DataFile, Place, Room, Stamp};
 use crate::tree::{Node, NodeKind, Presence};
 use std::ffi::OsStr;
 use std::sync::{Arc, PoisonError};
@@ -54,14 +54,13 @@ impl Vfs {
             // Somebody found the name and opened it first.
             return self.join(&mut shard, node, how);
         }
-        let held = self.content.hold(node.ino);
         let bytes = self.fresh_bytes(node)?;
         if !how.write {
             // Nobody will close it as a writer: it is closed now, and empty.
             self.note_closed(node, &bytes)?;
             self.asks.released(node.ino);
         }
-        self.begin(&mut shard, node, &bytes, how, held)?;
+        self.begin(&mut shard, node, &bytes, how)?;
         self.handle(&mut shard, node, &bytes, how)
     }
 
@@ -71,8 +70,6 @@ impl Vfs {
             self.changeable()?;
         }
         let mut shard = self.inodes.lock(ino);
-        // Before the node is read: from here on news from Box does not swap its bytes.
-        let held = shard.get(ino).is_none().then(|| self.content.hold(ino));
         let node = self.node(ino)?;
         match node.kind {
             NodeKind::File => {}
@@ -81,7 +78,9 @@ impl Vfs {
             NodeKind::WebLink => return self.open_bookmark(&node, how),
         }
         self.may_open(&node, how)?;
-        let Some(held) = held else { return self.join(&mut shard, &node, how) };
+        if shard.get(ino).is_some() {
+            return self.join(&mut shard, &node, how);
+        }
         if node.presence == Presence::Deleted {
             return Err(VfsError::Stale);
         }
@@ -89,7 +88,7 @@ impl Vfs {
         if how.write {
             self.make_writable(&node, &mut bytes)?;
         }
-        self.begin(&mut shard, &node, &bytes, how, held)?;
+        self.begin(&mut shard, &node, &bytes, how)?;
         self.handle(&mut shard, &node, &bytes, how)
     }
 
@@ -193,10 +192,10 @@ impl Vfs {
     }
 
     /// Enters the inode into the table, in the mode it keeps until its last release.
-    fn begin(&self, shard: &mut Shard, node: &Node, bytes: &Bytes, how: OpenHow, held: Held) -> Result<()> {
+    fn begin(&self, shard: &mut Shard, node: &Node, bytes: &Bytes, how: OpenHow) -> Result<()> {
         let mode = self.mode_for(&bytes.file, how)?;
         let file = bytes.file.clone();
-        let inode = OpenInode { mode, file, handles: 0, writers: 0, noted: None, attr: node.attr, _held: held };
+        let inode = OpenInode { mode, file, handles: 0, writers: 0, noted: None, attr: node.attr };
         shard.insert(node.ino, inode);
         Ok(())
     }

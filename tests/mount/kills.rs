@@ -108,6 +108,7 @@ fn a_large_upload_goes_on_after_a_kill(mode: Mode) {
     let mount = world.mounter("main").args(["--settle", "0s"]).start();
     let bytes = bytes_of(60_000_000, 5);
     std::fs::write(mount.at("large"), &bytes).unwrap();
+    mount.expect_uploading(&world, 1_000_000);
     let stored = || world.emulator.sessions().first().map_or(0, |session| session.parts_stored);
     eventually("some parts", crate::support::SOON, || stored() >= 3);
     mount.kill();

@@ -1,6 +1,7 @@
 //! The programs that the demo runs, shown as a user would type them.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -83,11 +84,13 @@ pub(super) struct EmulatorChild {
 }
 
 impl EmulatorChild {
-    pub(super) fn start(data: &Path, token: &str) -> Result<EmulatorChild, Failure> {
+    /// What it says goes to `log`: a kept emulator must not hold on to the terminal or to a pipe.
+    pub(super) fn start(data: &Path, log: &Path, token: &str) -> Result<EmulatorChild, Failure> {
+        let failed = |e: std::io::Error| Failure::new(format!("cannot start the emulator: {e}"));
         let arguments = ["emulator", "--token", token, "--data"].map(OsString::from).into_iter();
         let mut command = boxfs(arguments.chain([data.as_os_str().to_owned()]));
-        let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0).spawn();
-        let child = started.map_err(|e| Failure::new(format!("cannot start the emulator: {e}")))?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(log).map_err(failed)?);
+        let child = command.process_group(0).spawn().map_err(failed)?;
         let mut emulator = EmulatorChild { child, url: String::new(), keep: false };
         let mut line = String::new();
         if let Some(stdout) = emulator.child.stdout.take() {
@@ -96,7 +99,10 @@ impl EmulatorChild {
         }
         match line.trim_end().strip_prefix(SERVER_LABEL) {
             Some(url) => emulator.url = url.to_owned(),
-            None => return Err(Failure::new("the emulator did not start")),
+            None => {
+                let said = std::fs::read_to_string(log).unwrap_or_default();
+                return Err(Failure::new(format!("the emulator did not start: {}", said.trim())));
+            }
         }
         Ok(emulator)
     }

@@ -41,7 +41,7 @@ pub(super) fn tell(dir: Option<&Path>, keep: bool, interrupt: &Interrupt) -> Res
     let mut files = input.files.clone();
     files.insert(BIG_FILE.to_owned(), big.clone());
 
-    let mut emulator = EmulatorChild::start(&bench.at("box"), TOKEN)?;
+    let mut emulator = EmulatorChild::start(&bench.at("box"), &bench.at("box.log"), TOKEN)?;
     let server = emulator.url().to_owned();
     println!("An emulator of Box listens on {server}\n");
     let inspector = Inspector::new(&server, TOKEN)?;
@@ -82,7 +82,7 @@ fn introduce(input: &Input, needed_bytes: u64, bench: &Bench) {
         println!("{} entries are left out: they have {links}.", input.unfit);
     }
     println!(
-        "It takes about a minute and up to {} of disk in {}, removed at the end.",
+        "It takes a minute or two and up to {} of disk in {}, removed at the end.",
         show_size(needed_bytes),
         bench.path().display()
     );

@@ -130,7 +130,7 @@ impl Page {
         match marker {
             Some(marker) => page["next_marker"] = json!(marker),
             None if store.options.empty_last_marker => page["next_marker"] = json!(""),
-            None => {}
+            None => page["next_marker"] = Value::Null,
         }
         Answer::ok(&page)
     }

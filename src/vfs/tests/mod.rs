@@ -120,7 +120,15 @@ impl Engine {
         let id = self.tree.node(ino).unwrap().box_id.unwrap();
         let items: Vec<_> = far.items.iter().filter(|i| i.parent.as_ref() == Some(&id)).cloned().collect();
         let listing = self.tree.begin_listing().unwrap();
-        self.tree.learn_page(ino, listing, &items, |ino| self.content.is_held(ino), Timestamp::now()).unwrap();
+        self.tree
+            .learn_page(
+                ino,
+                listing,
+                &items,
+                |id| id.is_some_and(|id| self.content.get(id).is_some()),
+                Timestamp::now(),
+            )
+            .unwrap();
         self.tree.end_listing(ino, listing, 100).unwrap();
         Ok(Listed)
     }
@@ -219,6 +227,11 @@ impl Rig {
     fn spool_file(&self, ino: Ino) -> PathBuf {
         let id = self.tree.node(ino).unwrap().content.unwrap();
         self.dir.path().join("spool").join(id.to_string())
+    }
+
+    /// What the engine asks before it gives a node other bytes.
+    fn in_use(&self, id: Option<crate::base::ContentId>) -> bool {
+        id.is_some_and(|id| self.content.get(id).is_some())
     }
 
     fn eventually(&self, condition: impl Fn(&Far) -> bool) {
