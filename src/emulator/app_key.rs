@@ -5,7 +5,9 @@ use std::io;
 use std::path::Path;
 
 use rsa::pkcs1v15::{Signature, VerifyingKey};
-use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
+use rsa::pkcs8::pkcs5::pbes2::Parameters;
+use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding, PrivateKeyInfo};
+use rsa::rand_core::{OsRng, RngCore};
 use rsa::sha2::{Sha256, Sha384, Sha512};
 use rsa::signature::Verifier;
 use rsa::{RsaPrivateKey, RsaPublicKey};
@@ -17,6 +19,8 @@ const KEY_BITS: usize = 2048;
 /// The key's name in assertions.
 pub(super) const KEY_ID: &str = "emukey01";
 const PASSPHRASE: &str = "emulator-passphrase";
+/// Iterations of PBKDF2: OpenSSL's own default.
+const ROUNDS: u32 = 2048;
 
 /// The pair, in memory.
 pub(super) struct AppKey {
@@ -31,7 +35,7 @@ impl AppKey {
             let private = RsaPrivateKey::from_pkcs8_der(&der).map_err(io::Error::other)?;
             return Ok(AppKey { private });
         }
-        let private = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, KEY_BITS).map_err(io::Error::other)?;
+        let private = RsaPrivateKey::new(&mut OsRng, KEY_BITS).map_err(io::Error::other)?;
         let der = private.to_pkcs8_der().map_err(io::Error::other)?;
         fs::write(&path, der.as_bytes())?;
         Ok(AppKey { private })
@@ -39,10 +43,7 @@ impl AppKey {
 
     /// The file that Box's developer console would hand out.
     pub(super) fn config(&self, options: &Options) -> io::Result<Value> {
-        let pem = self
-            .private
-            .to_pkcs8_encrypted_pem(rsa::rand_core::OsRng, PASSPHRASE, LineEnding::LF)
-            .map_err(io::Error::other)?;
+        let pem = self.sealed_pem().map_err(io::Error::other)?;
         Ok(json!({
             "boxAppSettings": {
                 "clientID": options.client_id,
@@ -51,6 +52,17 @@ impl AppKey {
             },
             "enterpriseID": options.enterprise_id,
         }))
+    }
+
+    /// The private key under [`PASSPHRASE`], with PBKDF2: OpenSSL, and so Node, refuses to spend what scrypt asks for.
+    fn sealed_pem(&self) -> Result<impl std::ops::Deref<Target = String>, rsa::pkcs8::Error> {
+        let der = self.private.to_pkcs8_der()?;
+        let (mut salt, mut iv) = ([0; 8], [0; 16]);
+        OsRng.fill_bytes(&mut salt);
+        OsRng.fill_bytes(&mut iv);
+        let parameters = Parameters::pbkdf2_sha256_aes256cbc(ROUNDS, &salt, &iv)?;
+        let sealed = PrivateKeyInfo::try_from(der.as_bytes())?.encrypt_with_params(parameters, PASSPHRASE)?;
+        Ok(sealed.to_pem("ENCRYPTED PRIVATE KEY", LineEnding::LF)?)
     }
 
     /// Whether the signature of a JWT's first two parts is this key's.

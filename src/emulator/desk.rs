@@ -14,7 +14,7 @@ use super::clock::Clock;
 use super::contents::Contents;
 use super::faults::Faults;
 use super::generate::generate;
-use super::http::Known;
+use super::http::{Known, Traffic};
 use super::journal::Journal;
 use super::limits::Limits;
 use super::options::Options;
@@ -62,6 +62,7 @@ pub(super) struct Desk {
     pub(super) clock: Clock,
     pub(super) contents: Contents,
     pub(super) log: RequestLog,
+    pub(super) traffic: Traffic,
     pub(super) places: Arc<Places>,
     pub(super) line_in: Option<Arc<Rate>>,
     pub(super) line_out: Option<Arc<Rate>>,
@@ -180,6 +181,7 @@ impl Desk {
         let newest = store.counters.sequence;
         let desk = Desk {
             log: RequestLog::open(options.request_log.as_deref())?,
+            traffic: Traffic::open(options.traffic.as_deref())?,
             line_in: options.line.map(Rate::new),
             line_out: options.line.map(Rate::new),
             clock,

@@ -22,6 +22,9 @@ pub struct Options {
     pub token: String,
     /// A file that gets one JSON line a request.
     pub request_log: Option<PathBuf>,
+    /// A directory that gets a file with each call of the API, word by word; `None` is the one that the environment
+    /// variable `BOX_EMULATOR_TRAFFIC` names, if any.
+    pub traffic: Option<PathBuf>,
     /// From the last request header to the first byte of the answer, once a request.
     pub latency: Duration,
     /// Bytes per second of each connection in each direction; `None` is unlimited.
@@ -176,6 +179,7 @@ impl Default for Options {
             data: None,
             token: "emulator-developer-token".to_owned(),
             request_log: None,
+            traffic: None,
             latency: Duration::ZERO,
             bandwidth: None,
             line: None,

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Real mounts and real programs: the binary in a process of its own, an emulated Box in this one, the kernel between.
 //!
 //! What a test claims about Box is read from the emulator, never from boxfs. Most tests run in both modes: passthrough,
@@ -23,3 +24,12 @@ mod programs;
 mod refusals;
 mod secrets;
 mod waits;
+=======
+//! Real mounts, real programs' calls, an emulated Box: what a person would see go wrong.
+#![allow(clippy::unwrap_used)]
+
+mod life;
+mod rig;
+mod semantics;
+mod travel;
+>>>>>>> main

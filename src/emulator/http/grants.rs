@@ -93,7 +93,8 @@ fn read_assertion(key: &AppKey, token: &str) -> Result<Value, Refusal> {
     let json = |part: &str| -> Option<Value> { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok() };
     let (head, claims) = (json(head).ok_or_else(wrong)?, json(claims).ok_or_else(wrong)?);
     let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| wrong())?;
-    if head["kid"] != KEY_ID {
+    // Box's Node SDK names no key.
+    if head.get("kid").is_some_and(|kid| kid != KEY_ID) {
         return Err(invalid_grant("OAuth JWT signature verification failed: unknown 'kid'"));
     }
     if !key.verify(head["alg"].as_str().unwrap_or(""), signed.as_bytes(), &signature) {
@@ -139,7 +140,11 @@ fn exchange(store: &mut Store, form: &Form) -> Result<Answer, Refusal> {
     let row = Access { user: subject.user, expires_at, refresh: None, scopes: Some(scopes.clone()), only };
     store.accesses.insert(token.clone(), row);
     let object = only.map(|key| json!({"type": key.kind.word(), "id": super::super::store::id_text(key)}));
-    let restricted: Vec<Value> = scopes.iter().map(|scope| json!({"scope": scope, "object": object})).collect();
+    let restricted = scopes.iter().map(|scope| match &object {
+        Some(object) => json!({"scope": scope, "object": object}),
+        None => json!({"scope": scope}),
+    });
+    let restricted: Vec<Value> = restricted.collect();
     Ok(Answer::ok(&json!({
         "access_token": token,
         "expires_in": store.options.access_token_secs,

@@ -21,11 +21,13 @@ pub(in crate::emulator) struct Inbox {
     desk: Arc<Desk>,
     counted: Arc<AtomicU64>,
     done: bool,
+    /// A small body, for those who judge what was said.
+    kept: Option<Vec<u8>>,
 }
 
 impl Inbox {
     pub(in crate::emulator) fn new(body: Incoming, desk: Arc<Desk>, counted: Arc<AtomicU64>) -> Inbox {
-        Inbox { body, desk, counted, done: false }
+        Inbox { body, desk, counted, done: false, kept: None }
     }
 
     /// Bytes that the headers announce.
@@ -59,7 +61,15 @@ impl Inbox {
             }
             all.extend_from_slice(&bytes);
         }
+        if self.desk.traffic.is_on() {
+            self.kept = Some(all.clone());
+        }
         Ok(all)
+    }
+
+    /// The small body that was read, where traffic is written down.
+    pub(in crate::emulator) fn kept(&self) -> Option<&[u8]> {
+        self.kept.as_deref()
     }
 
     /// Reads what is left of a body whose request is already decided, unless the connection closes anyway.

@@ -204,7 +204,13 @@ async fn restore(call: &mut Call, who: &Who, key: Key) -> Result<Answer, Refusal
     let parent = folder_in(&body["parent"]["id"], "parent", who)?;
     call.desk.write(|store| {
         store.restore(who, key, name, parent)?;
-        Ok(Answer::json(201, &show(store, who, key, &fields)))
+        let view = View { who, detail: Detail::Standard, fields: fields.as_deref() };
+        let mut restored = store.render(&view, key);
+        // What is in a restored folder is not told.
+        if let Some(properties) = restored.as_object_mut().filter(|_| fields.is_none()) {
+            properties.remove("item_collection");
+        }
+        Ok(Answer::json(201, &restored))
     })
 }
 
@@ -252,6 +258,6 @@ async fn create_web_link(call: &mut Call) -> Result<Answer, Refusal> {
     let fields = call.fields();
     call.desk.write(|store| {
         let key = store.create(&who, folder, name.as_str().unwrap_or(host), Some(url))?;
-        Ok(Answer::json(201, &show(store, &who, key, &fields)))
+        Ok(Answer::json(200, &show(store, &who, key, &fields)))
     })
 }

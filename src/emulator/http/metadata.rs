@@ -75,7 +75,7 @@ pub(super) async fn route_folder_locks(call: &mut Call, rest: &[&str]) -> Result
             call.desk.read(|store| {
                 store.allow(&who, key, Act::See)?;
                 let entries: Vec<Value> = folder_lock(store, &who, key.id).into_iter().collect();
-                Ok(Answer::ok(&json!({"entries": entries, "limit": 1000, "next_marker": null})))
+                Ok(Answer::ok(&json!({"entries": entries, "limit": "1000", "next_marker": null})))
             })
         }
         ("POST", []) => {

@@ -16,6 +16,7 @@ mod plan;
 mod search;
 mod sessions;
 mod tokens;
+mod traffic;
 mod uploads;
 mod users;
 mod versions;
@@ -38,6 +39,7 @@ use answer::{Answer, AnswerBody, OpenRecord};
 use call::Call;
 use inbox::Inbox;
 pub(super) use plan::Known;
+pub(super) use traffic::Traffic;
 
 /// Which listener a request came in by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +86,8 @@ pub(super) async fn answer(
         open.close(0);
         return Err(Closed);
     };
+    let made_up = matches!(fault, Some(Fault::Answer(_) | Fault::AnswerAfter(_)));
+    desk.traffic.tell(&call, &open.record, &answer, made_up);
     let latest = tokio::time::Instant::from_std(arrived) + desk.options.latency;
     tokio::time::sleep_until(latest).await;
     open.record.status = answer.status;
@@ -200,7 +204,8 @@ async fn route(call: &mut Call, path: &str) -> Result<Answer, Refusal> {
         ["api", "2.0", "files", "upload_sessions", rest @ ..] => sessions::route(call, rest).await,
         ["api", "2.0", "files", id, "upload_sessions"] => sessions::open_for_version(call, id).await,
         ["api", "oauth2", "authorize"] => tokens::authorize(call).await,
-        ["oauth2", rest @ ..] => tokens::route(call, rest).await,
+        // The second is on app.box.com: rclone's token URL.
+        ["oauth2", rest @ ..] | ["api", "oauth2", rest @ ..] => tokens::route(call, rest).await,
         ["_emulator", rest @ ..] => inspect::route(call, rest).await,
         _ => Err(Refusal::not_found()),
     }

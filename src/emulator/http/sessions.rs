@@ -230,6 +230,9 @@ async fn upload_part(call: &mut Call, id: &str) -> Result<Answer, Refusal> {
     }
     while let Some(bytes) = call.inbox.next().await? {
         pen.write(&bytes)?;
+        if pen.len() > sent.len {
+            break;
+        }
     }
     if pen.len() != sent.len {
         return Err(plain("request_size_mismatch"));
@@ -294,11 +297,14 @@ impl SentDigest {
 
 fn part_headers(call: &Call) -> Result<SentPart, Refusal> {
     let announced = call.inbox.announced().filter(|_| call.headers.contains_key("content-length"));
-    let announced = announced.ok_or_else(Refusal::length_required)?;
+    // Box's Node SDK sends parts without a length, in chunks.
+    if announced.is_none() && !call.headers.contains_key("transfer-encoding") {
+        return Err(Refusal::length_required());
+    }
     let range = call.header("content-range").and_then(read_range);
     let (first, last, total) = range.ok_or_else(|| Refusal::bad("content-range", "not 'bytes first-last/size'"))?;
     let len = (last + 1).checked_sub(first).ok_or_else(|| Refusal::bad("content-range", "ends before it begins"))?;
-    if len != announced {
+    if announced.is_some_and(|announced| announced != len) {
         return Err(plain("request_size_mismatch"));
     }
     Ok(SentPart { offset: first, len, total, digest: digest_header(call)? })
