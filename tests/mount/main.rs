@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Real mounts and real programs: the binary in a process of its own, an emulated Box in this one, the kernel between.
 //!
 //! What a test claims about Box is read from the emulator, never from boxfs. Most tests run in both modes: passthrough,
@@ -15,6 +14,7 @@ mod cold;
 mod ends;
 mod folders;
 mod kills;
+mod life;
 mod limits;
 mod maps;
 mod names;
@@ -22,14 +22,8 @@ mod open_files;
 mod ordinary_user;
 mod programs;
 mod refusals;
-mod secrets;
-mod waits;
-=======
-//! Real mounts, real programs' calls, an emulated Box: what a person would see go wrong.
-#![allow(clippy::unwrap_used)]
-
-mod life;
 mod rig;
+mod secrets;
 mod semantics;
 mod travel;
->>>>>>> main
+mod waits;
