@@ -72,6 +72,11 @@ impl Vfs {
         Err(refused)
     }
 
+    /// Whether Box would take `bytes` more, also in a single file.
+    pub(super) fn quota_leaves(&self, bytes: u64) -> Result<bool> {
+        Ok(self.quota()?.is_none_or(|quota| quota.free().min(quota.largest_file) >= bytes))
+    }
+
     fn quota(&self) -> Result<Option<Quota>> {
         let text = self.tree.meta(QUOTA_KEY).map_err(|e| self.tree_error(e))?;
         Ok(text.as_deref().and_then(Quota::parse))
