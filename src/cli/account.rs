@@ -1,5 +1,7 @@
 //! Whose Box the mount shows: the client, the account behind the token, and whether this state directory belongs to it.
 
+use std::time::Duration;
+
 use crate::base::{BoxId, Ino, Secret, Timestamp};
 use crate::box_api::{self, BoxClient, ClientOptions, Meaning, TokenSource};
 use crate::config::{ApiLimits, Settings};
@@ -15,6 +17,9 @@ const ACCOUNT_SHOWN: &str = "account_shown";
 const ROOT_FOLDER: &str = "root_folder";
 /// `TOTAL USED LARGEST`, in bytes.
 const QUOTA: &str = "quota";
+
+/// Whoever mounts waits for this answer; a healthy Box gives it in a second.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// Permission bits of folders before `umask=` takes some away.
 const FOLDER_MODE: u32 = 0o755;
@@ -54,9 +59,13 @@ pub(super) async fn identify(client: &BoxClient, tree: &Tree, settings: &Setting
             settings.state_dir.display()
         )));
     }
-    let me = match client.me().await {
-        Ok(me) => me,
-        Err(error) => return without_box(error, known, tree, settings),
+    let me = match tokio::time::timeout(ANSWER_LIMIT, client.me()).await {
+        Ok(Ok(me)) => me,
+        Ok(Err(error)) => return without_box(error, known, tree, settings),
+        Err(_) => {
+            let silent = format!("it does not answer within {} s", ANSWER_LIMIT.as_secs());
+            return unreached(&silent, known, tree, settings);
+        }
     };
     if let Some(known) = known.filter(|known| *known != me.id) {
         let login = tree.meta(ACCOUNT_SHOWN).map_err(failed)?.unwrap_or(known);
@@ -94,14 +103,24 @@ fn without_box(
             message: format!("{server} does not accept the sign-in: set BOXFS_TOKEN to a valid access token"),
             exit_code: Exit::SignInNeeded as u8,
         }),
-        Meaning::NotSent | Meaning::OutcomeUnknown if known.is_some() && tree.node(Ino::ROOT).is_ok() => {
-            log::warn!("starting without network: {error}");
-            Ok(Identity { me: known.unwrap_or_default(), account: None })
-        }
-        Meaning::NotSent | Meaning::OutcomeUnknown => Err(DaemonError::new(format!(
-            "{server} cannot be reached ({error}): the first mount needs the network; check it, or --server and the proxy"
-        ))),
+        Meaning::NotSent | Meaning::OutcomeUnknown => unreached(&error.to_string(), known, tree, settings),
         _ => Err(DaemonError::new(format!("{server} answers in a way that boxfs does not understand: {error}"))),
+    }
+}
+
+/// Box cannot be asked, or says nothing.
+fn unreached(why: &str, known: Option<String>, tree: &Tree, settings: &Settings) -> Result<Identity, DaemonError> {
+    match known {
+        Some(me) if tree.node(Ino::ROOT).is_ok() => {
+            log::warn!("starting without network: {why}");
+            Ok(Identity { me, account: None })
+        }
+        _ => {
+            let server = settings.server.as_ref().map_or("Box", |s| s.url());
+            Err(DaemonError::new(format!(
+                "{server} cannot be reached ({why}): the first mount needs the network; check it, or --server and the proxy"
+            )))
+        }
     }
 }
 

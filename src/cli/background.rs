@@ -15,6 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::base::Secret;
 use crate::config::Settings;
 
+use super::daemon::{RESCUE, SPOOL};
 use super::exit::{Exit, Failure};
 use super::logging::{LOG_NAME, open_log};
 use super::ready::{Started, receive};
@@ -54,10 +55,16 @@ fn make_state_dir(dir: &Path) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// A first start that failed leaves no directory behind. What else is in it stays.
+/// A first start that failed leaves no directory behind, unless there are bytes of a program in it.
 fn leave_nothing(state_dir: &Path) {
-    let _ = std::fs::remove_file(state_dir.join(LOG_NAME));
-    let _ = std::fs::remove_dir(state_dir);
+    let is_empty = |name: &str| match state_dir.join(name).read_dir() {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    };
+    if is_empty(SPOOL) && is_empty(RESCUE) {
+        // What cannot be removed is empty and in nobody's way.
+        let _ = std::fs::remove_dir_all(state_dir);
+    }
 }
 
 fn spawn(settings: &Settings, token: &Secret) -> io::Result<(Child, PipeReader)> {

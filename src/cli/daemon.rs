@@ -13,7 +13,7 @@ use crate::config::{Passthrough, Settings};
 use crate::content::{Content, Dirs, Limits};
 use crate::control::{Answerer, ControlServer, Facts};
 use crate::fuse::{self, Mounted};
-use crate::sync::{Engine, Parts, recover};
+use crate::sync::{Engine, Line, Parts, recover};
 use crate::tree::Tree;
 use crate::vfs::{self, Vfs};
 
@@ -22,6 +22,10 @@ use super::exit::Exit;
 use super::signals::StopSignals;
 use super::state_dir::StateDir;
 
+/// Where bytes lie that Box does not have, below the state directory.
+pub(super) const SPOOL: &str = "spool";
+/// Where bytes lie that belong to no name any more, below the state directory.
+pub(super) const RESCUE: &str = "rescue";
 /// Questions of the file system that wait for the engine. A full channel makes programs wait, not memory grow.
 const MAX_ASKS: usize = 1024;
 /// News for the kernel that wait for its notifier.
@@ -99,9 +103,9 @@ fn runtime() -> Result<Runtime, DaemonError> {
 
 fn open_content(settings: &Settings) -> Result<Content, DaemonError> {
     let dirs = Dirs {
-        spool: settings.state_dir.join("spool"),
+        spool: settings.state_dir.join(SPOOL),
         cache: settings.cache_dir.clone(),
-        rescue: settings.state_dir.join("rescue"),
+        rescue: settings.state_dir.join(RESCUE),
     };
     let limits = Limits { spool: settings.spool_size_bytes, cache: settings.cache_size_bytes, floor: DISK_FLOOR_BYTES };
     Content::open(dirs, limits).map_err(|e| {
@@ -157,7 +161,7 @@ impl Daemon {
         };
         let mounted =
             fuse::mount(&mount_request(mountpoint, settings), vfs, runtime.handle().clone(), news).map_err(failed)?;
-        let parts = Parts { tree: tree.clone(), content, client, me: identity.me, asks, ask, tell };
+        let parts = Parts { tree: tree.clone(), content, line: Line::new(client), me: identity.me, asks, ask, tell };
         let engine = Arc::new(Engine::start(parts, runtime.handle()).map_err(failed)?);
         let (unmount, unmount_asked) = mpsc::channel(1);
         let (asked_sender, asked) = mpsc::channel(MAX_REQUESTS);
@@ -216,7 +220,7 @@ fn mount_request(mountpoint: &Path, settings: &Settings) -> fuse::MountRequest {
     fuse::MountRequest {
         mountpoint: mountpoint.to_owned(),
         state_dir: settings.state_dir.clone(),
-        data_dirs: vec![settings.state_dir.join("spool"), settings.cache_dir.clone()],
+        data_dirs: vec![settings.state_dir.join(SPOOL), settings.cache_dir.clone()],
         options: settings.mount.clone(),
     }
 }

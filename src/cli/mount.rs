@@ -101,6 +101,8 @@ fn detached(arguments: &Arguments, ready: &mut Option<ReadyPipe>) -> Result<Exit
 }
 
 fn serve(mountpoint: &Path, settings: Settings, token: Secret, on_ready: impl FnOnce()) -> Result<Exit, DaemonError> {
+    // What a daemon writes is its user's alone; the modes of a program's files come from the program.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     // No core dump and no debugger of the same user sees the token.
     if let Err(error) = nix::sys::prctl::set_dumpable(false) {
         log::warn!("core dumps stay possible: {error}");

@@ -1,5 +1,7 @@
 //! The environment: `BOXFS_` and a key in upper case; and the one secret that may stand there.
 
+use std::ffi::CStr;
+
 use crate::base::Secret;
 
 use super::error::{ConfigError, Origin};
@@ -9,19 +11,40 @@ use super::resolve::Surroundings;
 
 const PREFIX: &str = "BOXFS_";
 const TOKEN_VARIABLE: &str = "BOXFS_TOKEN";
+const TOKEN_VARIABLE_C: &CStr = c"BOXFS_TOKEN";
 
 /// Variables that are not keys of the configuration.
 const NOT_KEYS: &[&str] = &[TOKEN_VARIABLE, "BOXFS_CONFIG", "BOXFS_PROFILE"];
 
-/// Takes `BOXFS_TOKEN` out of the environment, so that no program started from here inherits it.
+/// Takes `BOXFS_TOKEN` out of the environment, so that no program started from here inherits it and
+/// `/proc/PID/environ` does not show it.
 ///
 /// # Safety
 /// No other thread may run: the process's environment is changed.
 pub unsafe fn token_from_environment() -> Option<Secret> {
     let token = std::env::var(TOKEN_VARIABLE).ok();
     // SAFETY: the caller vouches that this is the only thread.
-    unsafe { std::env::remove_var(TOKEN_VARIABLE) };
+    unsafe {
+        blank(TOKEN_VARIABLE_C);
+        std::env::remove_var(TOKEN_VARIABLE);
+    }
     token.map(|text| Secret::new(text.trim())).filter(|token| !token.is_empty())
+}
+
+/// Overwrites the value of a variable where the kernel put it: removing a variable leaves its text in memory, and the
+/// kernel shows that memory.
+///
+/// # Safety
+/// No other thread may run, and nobody may hold a reference into the environment.
+unsafe fn blank(name: &CStr) {
+    // SAFETY: the value is a text that ends in zero, writable by this process, and the caller vouches that nobody else
+    // looks at it.
+    unsafe {
+        let value = libc::getenv(name.as_ptr());
+        if !value.is_null() {
+            std::ptr::write_bytes(value, 0, libc::strlen(value));
+        }
+    }
 }
 
 /// The variable that sets `key`.

@@ -5,7 +5,7 @@ use super::protocol::{
     Uploading, Waiting,
 };
 use super::server::Asked;
-use crate::base::{Ino, Timestamp};
+use crate::base::{Ino, Timestamp, show_size};
 use crate::sync::{Engine, Failing, Left, Report};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +13,9 @@ use tokio::sync::mpsc;
 
 /// How often a long request looks at what is left.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How long the last word of an unmount may take to its reader.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// How often it says how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -58,14 +61,22 @@ impl Answerer {
             },
             Request::Unmount { timeout_ms } => {
                 let last = self.wait(Ino::ROOT, Some(Duration::from_millis(timeout_ms)), &reply).await;
-                if self.unmount.send(()).await.is_err() {
-                    log::debug!("the daemon is stopping already");
-                }
-                last
+                return self.unmount_after(last, reply).await;
             }
         };
         if reply.send(last).await.is_err() {
             log::debug!("the client did not wait for its answer");
+        }
+    }
+
+    /// The last word goes out before the daemon ends, unless nobody takes it.
+    async fn unmount_after(&self, last: Reply, reply: mpsc::Sender<Reply>) {
+        if reply.send(last).await.is_ok() {
+            // Closed once it is written.
+            let _ = tokio::time::timeout(LAST_WORD, reply.closed()).await;
+        }
+        if self.unmount.send(()).await.is_err() {
+            log::debug!("the daemon is stopping already");
         }
     }
 
@@ -123,7 +134,7 @@ impl Answerer {
             Ok(report) => Reply::Pending(Pending {
                 pending: Amount { count: report.pending.count, bytes: report.pending.bytes },
                 failed: report.failed.iter().map(|f| self.failure(f)).collect(),
-                waiting: waiting(&report),
+                waiting: being_sent(&report).chain(waiting(&report)).collect(),
             }),
             Err(error) => failed(&error),
         }
@@ -176,6 +187,15 @@ fn uploading(report: &Report) -> Vec<Uploading> {
 
 fn waiting(report: &Report) -> Vec<Waiting> {
     report.waiting.iter().map(|(path, reason)| Waiting { path: path.clone(), reason: reason.clone() }).collect()
+}
+
+/// What is left because its bytes are on their way.
+fn being_sent(report: &Report) -> impl Iterator<Item = Waiting> {
+    let told = |(path, sent, size): &(String, u64, u64)| {
+        let reason = format!("being sent, {} of {}", show_size(*sent), show_size(*size));
+        Waiting { path: path.clone(), reason }
+    };
+    report.uploading.iter().map(told)
 }
 
 fn no_such(path: &str) -> Reply {

@@ -109,6 +109,7 @@ impl Vfs {
             return Ok(());
         }
         self.note_handle(&handle)?;
+        self.refuse_outgrown(&handle)?;
         self.await_box(&handle)
     }
 
@@ -203,7 +204,8 @@ impl Vfs {
     fn mode_for(&self, file: &DataFile, how: OpenHow) -> Result<Mode> {
         let possible = self.settings.passthrough && self.content.passthrough_file(file).is_some();
         let room = |bytes| self.content.room_for(Place::Spool, bytes);
-        let safe = possible && (!how.write || room(PASSTHROUGH_RESERVE_BYTES)? == Room::Fits);
+        let leaves = |bytes| Ok::<_, VfsError>(room(bytes)? == Room::Fits && self.quota_leaves(bytes)?);
+        let safe = possible && (!how.write || leaves(PASSTHROUGH_RESERVE_BYTES)?);
         Ok(if safe { Mode::Passthrough } else { Mode::Copying })
     }
 

@@ -1,7 +1,29 @@
-//! Real mounts, real programs' calls, an emulated Box: what a person would see go wrong.
+//! Real mounts and real programs: the binary in a process of its own, an emulated Box in this one, the kernel between.
+//!
+//! What a test claims about Box is read from the emulator, never from boxfs. Most tests run in both modes: passthrough,
+//! which takes root, and copying.
 #![allow(clippy::unwrap_used)]
 
+#[macro_use]
+mod support;
+
+mod arrival;
+mod attributes;
+mod changes;
+mod cold;
+mod ends;
+mod folders;
+mod kills;
 mod life;
+mod limits;
+mod maps;
+mod names;
+mod open_files;
+mod ordinary_user;
+mod programs;
+mod refusals;
 mod rig;
+mod secrets;
 mod semantics;
 mod travel;
+mod waits;

@@ -73,7 +73,7 @@ fn probe(disk: Arc<Mutex<Disk>>) -> crate::sync::core::OpenProbe {
     Box::new(move |content| {
         let disk = disk.lock().expect("no thread panics");
         let writers = content.and_then(|id| disk.get(id)).is_some_and(|d| d.writers > 0);
-        OpenState { handles: writers, writers }
+        OpenState { handles: writers, writers, pushed: false }
     })
 }
 
@@ -210,7 +210,7 @@ impl World {
                 self.told.push(format!("       gives {}", brief(&format!("{result:?}"))));
                 self.outcomes.push(Event::Answered { attempt, ino, call: Box::new(call), result });
             }
-            Task::Effect(Effect::Seal { ino, content }) => {
+            Task::Effect(Effect::Seal { ino, content, open }) => {
                 let result = match self.disk().get(content) {
                     None => SealResult::Unreadable("it is gone".to_owned()),
                     Some(data) if data.writers > 0 => SealResult::Busy,
@@ -218,7 +218,7 @@ impl World {
                         SealResult::Sealed { stamp: data.stamp(), sha1: crate::base::Sha1Digest::of(&data.bytes) }
                     }
                 };
-                self.outcomes.push(Event::Sealed { ino, content, result });
+                self.outcomes.push(Event::Sealed { ino, content, open, result });
             }
             Task::Effect(Effect::List { folder, id, listing }) => self.page(folder, id, listing, None, fault),
             Task::More { folder, id, listing, after } => self.page(folder, id, listing, Some(&after), fault),
@@ -232,6 +232,7 @@ impl World {
                 let stamp = || disk.lock().expect("no thread panics").get(content).map(|d| d.stored_stamp());
                 self.tree.move_to_cache(content, stamp).map_err(|e| e.to_string())?;
             }
+            Task::Effect(Effect::Complete { ino, .. }) => self.outcomes.push(Event::Completed { ino, result: Ok(()) }),
             Task::Effect(Effect::Fetch(_) | Effect::Follow(_) | Effect::Tell(_)) => {}
         }
         Ok(())

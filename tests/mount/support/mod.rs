@@ -1,0 +1,40 @@
+//! What the tests stand on: an emulated Box, mounts that cannot hang a test, programs with a time limit.
+
+#[macro_use]
+mod mode;
+mod bytes;
+mod compare;
+mod eventually;
+mod mount;
+mod mounter;
+mod run;
+mod table;
+mod watchdog;
+mod world;
+
+pub use bytes::{bytes_of, sha1_hex, write_large};
+pub use compare::{Tree, assert_same_everywhere, tree_at, tree_in_box};
+pub use eventually::{eventually, eventually_ok};
+pub use mode::{Mode, in_mode};
+pub use mount::Mount;
+pub use mounter::boxfs;
+pub use run::{Ran, run, run_in};
+pub use table::{is_mounted, mounts_below};
+pub use world::{Calls, TOKEN, World};
+
+use std::time::Duration;
+
+/// A program on two busy cores in a debug build gets this long.
+pub const PROGRAM_LIMIT: Duration = Duration::from_secs(60);
+/// What the daemon should do soon.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// Whether tests use the sizes of the contract, which take minutes, instead of smaller ones that show the same.
+pub fn at_full_size() -> bool {
+    std::env::var_os("BOXFS_TEST_LONG").is_some()
+}
+
+/// The errno of what failed; panics if it did not.
+pub fn errno<T: std::fmt::Debug>(result: std::io::Result<T>) -> i32 {
+    result.unwrap_err().raw_os_error().unwrap()
+}
