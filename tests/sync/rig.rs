@@ -90,8 +90,10 @@ impl Rig {
     /// The engine is gone, with all that was on its way; the database and the data files are opened anew.
     pub fn kill(&mut self) {
         self.running = None;
-        let (tree, content) = open(&self.dir);
-        (self.tree, self.content) = (tree, content);
+        let tree = &self.tree;
+        eventually("nobody uses the database", || Arc::strong_count(tree) == 1);
+        self.tree = Arc::new(Tree::in_memory().unwrap());
+        (self.tree, self.content) = open(&self.dir);
     }
 
     fn tell(&self, ask: Ask) {

@@ -122,7 +122,7 @@ impl Core {
 
     /// An item that Box does not have: unsent work counts as not in Box, anything else goes.
     pub(super) fn gone(&mut self, id: &BoxId, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
-        let Some(node) = self.tree.by_item(id)? else { return Ok(()) };
+        let Some(node) = self.tree.by_item(id)? else { return self.tree.lost(id, now) };
         if node.presence == Presence::Deleted {
             return self.tree.lost(id, now);
         }

@@ -39,6 +39,8 @@ pub struct Cloud {
     items: BTreeMap<BoxId, Held>,
     next: u64,
     sequence: u64,
+    /// What changed, oldest first: the item as it was then.
+    pub events: Vec<Item>,
 }
 
 type Outcome<T> = Result<T, ApiError>;
@@ -160,6 +162,19 @@ impl Cloud {
         })
     }
 
+    /// Writes down that the item changed.
+    fn tell(&mut self, id: &BoxId) {
+        let trashed = self.items.get(id).is_some_and(|i| i.trashed);
+        if let Some(held) = self.items.get_mut(id) {
+            held.trashed = false;
+        }
+        let item = self.item(id);
+        if let Some(held) = self.items.get_mut(id) {
+            held.trashed = trashed;
+        }
+        self.events.extend(item.map(|item| Item { trashed, ..item }));
+    }
+
     /// The items of a folder with ids after `after`, at most `limit`, as one page.
     pub fn list(&self, folder: &str, after: Option<&BoxId>, limit: usize) -> Outcome<Vec<Item>> {
         self.folder(folder)?;
@@ -168,6 +183,16 @@ impl Cloud {
     }
 
     pub fn perform(&mut self, call: &Call, disk: &Disk) -> Outcome<Answer> {
+        let answer = self.apply(call, disk)?;
+        match (&answer, call) {
+            (Answer::Item(item), _) => self.tell(&item.id),
+            (Answer::Deleted, Call::Delete { item, .. }) => self.tell(item),
+            _ => {}
+        }
+        Ok(answer)
+    }
+
+    fn apply(&mut self, call: &Call, disk: &Disk) -> Outcome<Answer> {
         let id = match call {
             Call::CreateFolder { parent, name } => {
                 self.folder(parent)?;
@@ -286,12 +311,14 @@ impl Cloud {
         if let Some(id) = self.find(path) {
             if !id.is_folder() {
                 self.add_version(&id, bytes, at.as_box_holds());
+                self.tell(&id);
             }
         } else if let Some((parent, name)) = self.place(path)
             && self.free(&parent, name, None).is_ok()
         {
             let id = self.add(BoxId::file, &parent, name, at.as_box_holds());
             self.add_version(&id, bytes, at.as_box_holds());
+            self.tell(&id);
         }
     }
 
@@ -299,12 +326,14 @@ impl Cloud {
         if let (Some(id), Some((parent, name))) = (self.find(from), self.place(to)) {
             // What Box refuses does not happen.
             let _refused = self.update(&id, Some(name), Some(&parent), None, None);
+            self.tell(&id);
         }
     }
 
     pub fn they_delete(&mut self, path: &str) {
         if let Some(id) = self.find(path).filter(|id| id.id != "0") {
             self.bump(&id).trashed = true;
+            self.tell(&id);
         }
     }
 
@@ -312,7 +341,8 @@ impl Cloud {
         if let Some((parent, name)) = self.place(path)
             && self.free(&parent, name, None).is_ok()
         {
-            self.add(BoxId::folder, &parent, name, Timestamp::default());
+            let id = self.add(BoxId::folder, &parent, name, Timestamp::default());
+            self.tell(&id);
         }
     }
 

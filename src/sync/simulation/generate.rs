@@ -13,6 +13,8 @@ struct Taste {
     moves: bool,
     shared: bool,
     hasty: bool,
+    /// Few different bytes, often written in place.
+    alike: bool,
 }
 
 const STEPS: std::ops::Range<usize> = 12..60;
@@ -29,6 +31,7 @@ pub fn trace(seed: u64, shared: bool) -> Vec<Step> {
         moves: rng.u8(..4) > 0,
         shared,
         hasty: rng.bool(),
+        alike: rng.u8(..3) == 0,
     };
     let mut mark = 0;
     (0..rng.usize(STEPS)).map(|_| step(&mut rng, &taste, &mut mark)).collect()
@@ -56,10 +59,12 @@ fn folder(rng: &mut Rng, taste: &Taste) -> Path {
 fn step(rng: &mut Rng, taste: &Taste, mark: &mut u8) -> Step {
     match rng.u8(..100) {
         0..40 => local(rng, taste, mark),
-        40..60 => Step::Do(rng.u8(..4), fault(rng, taste)),
-        60..78 => Step::Hear(rng.u8(..4)),
+        40..58 => Step::Do(rng.u8(..4), fault(rng, taste)),
+        58..62 => Step::Tell(rng.u8(..8)),
+        62..78 => Step::Hear(rng.u8(..4)),
         78..90 => Step::Wait(if taste.hasty { rng.u32(..1500) } else { rng.u32(..40_000) }),
-        90..92 => Step::Hurry,
+        90 => Step::Hurry,
+        91 => Step::Tell(rng.u8(..8)),
         92..94 => Step::List(if rng.bool() { "" } else { folder(rng, taste) }),
         94..97 if taste.crashes => {
             if rng.bool() {
@@ -73,7 +78,10 @@ fn step(rng: &mut Rng, taste: &Taste, mark: &mut u8) -> Step {
     }
 }
 
-fn next_mark(rng: &mut Rng, mark: &mut u8) -> u8 {
+fn next_mark(rng: &mut Rng, taste: &Taste, mark: &mut u8) -> u8 {
+    if taste.alike {
+        return rng.u8(..2);
+    }
     if rng.u8(..6) > 0 {
         *mark = mark.saturating_add(1);
     }
@@ -83,7 +91,7 @@ fn next_mark(rng: &mut Rng, mark: &mut u8) -> u8 {
 fn local(rng: &mut Rng, taste: &Taste, mark: &mut u8) -> Step {
     let (a, b) = (path(rng, taste), path(rng, taste));
     match rng.u8(..20) {
-        0..6 => Step::Save(a, next_mark(rng, mark), rng.u8(..4) > 0),
+        0..6 => Step::Save(a, next_mark(rng, taste, mark), if taste.alike { rng.bool() } else { rng.u8(..4) > 0 }),
         6..9 if taste.moves => Step::Rename(a, b),
         9 if taste.moves => Step::Exchange(a, b),
         10..13 => Step::Unlink(a),
@@ -91,16 +99,16 @@ fn local(rng: &mut Rng, taste: &Taste, mark: &mut u8) -> Step {
         15 if taste.folders => Step::Rmdir(folder(rng, taste)),
         16 => Step::Touch(a, 1_000_000_000 + rng.u32(..3)),
         17 if taste.handles => Step::Open(rng.u8(..2), a),
-        18 if taste.handles => Step::Put(rng.u8(..2), next_mark(rng, mark)),
+        18 if taste.handles => Step::Put(rng.u8(..2), next_mark(rng, taste, mark)),
         19 if taste.handles => Step::Close(rng.u8(..2)),
-        _ => Step::Save(a, next_mark(rng, mark), true),
+        _ => Step::Save(a, next_mark(rng, taste, mark), true),
     }
 }
 
 fn foreign(rng: &mut Rng, taste: &Taste, mark: &mut u8) -> Step {
     let (a, b) = (path(rng, taste), path(rng, taste));
     match rng.u8(..10) {
-        0..4 => Step::TheySave(a, next_mark(rng, mark)),
+        0..4 => Step::TheySave(a, next_mark(rng, taste, mark)),
         4..6 => Step::TheyRename(a, b),
         6..9 => Step::TheyDelete(a),
         _ => Step::TheyMkdir(folder(rng, taste)),

@@ -78,3 +78,8 @@ fn regression_a_seal_that_a_writer_overtook_does_not_make_the_bytes_clean() {
     let again = [Wait(2000), Do(0, Fine), Do(0, Fine), Do(0, Fine), Do(0, Fine), Save("a", 2, false), Hear(0)];
     ends_well(&[sealed, again].concat());
 }
+
+#[test]
+fn regression_an_item_without_a_node_that_is_gone_leaves_its_name() {
+    ends_well(&[List(""), TheySave("b", 11), Save("b", 12, true), Do(0, Fine), TheyDelete("b")]);
+}

@@ -31,6 +31,8 @@ pub enum Step {
     CrashAfter(u8),
     /// Somebody looks into the folder: the engine lists it.
     List(Path),
+    /// Box tells of a change: the n-th last, told before or not.
+    Tell(u8),
     /// Everything is done at once.
     Hurry,
     /// Somebody else changes Box.

@@ -64,6 +64,8 @@ pub struct World {
     /// Calls lost or repeated because of a fault.
     pub faults: usize,
     pub foreign_edits: usize,
+    /// Events told.
+    heard: u64,
     /// The next event finds the engine dying before this transaction.
     doomed: Option<u8>,
     pub told: Vec<String>,
@@ -105,6 +107,7 @@ impl World {
             saves: 0,
             faults: 0,
             foreign_edits: 0,
+            heard: 0,
             doomed: None,
             told: Vec::new(),
         }
@@ -166,6 +169,7 @@ impl World {
             Step::Hear(n) => self.hear(n)?,
             Step::Crash => self.crash()?,
             Step::CrashAfter(n) => self.doomed = Some(n),
+            Step::Tell(n) => self.tell(n)?,
             Step::Hurry => self.feed(Event::Asked(Ask::Hurry))?,
             Step::List(path) => self.list(path)?,
             Step::TheySave(path, mark) => self.cloud.they_save(path, format!("theirs {mark}").into(), self.now),
@@ -188,6 +192,20 @@ impl World {
         }
         let event = self.outcomes.remove(at);
         self.feed(event)
+    }
+
+    /// An event, perhaps an old one, perhaps once more: each time under another id, as Box repeats them.
+    fn tell(&mut self, n: u8) -> Verdict {
+        let Some(at) = self.cloud.events.len().checked_sub(1 + usize::from(n)) else { return Ok(()) };
+        self.heard += 1;
+        let event = crate::box_api::Event {
+            event_id: self.heard.to_string(),
+            event_type: String::new(),
+            source: Some(self.cloud.events[at].clone()),
+            created_by_id: None,
+            created_at: None,
+        };
+        self.feed(Event::News { entries: vec![event], next: self.heard.to_string() })
     }
 
     fn list(&mut self, path: &str) -> Verdict {
