@@ -4,7 +4,7 @@ use boxfs::base::{Ino, Secret, Timestamp, boot_id};
 use boxfs::box_api::{ApiLimits, BoxClient, ClientOptions, TokenSource};
 use boxfs::content::{Content, Dirs, Identity, Limits};
 use boxfs::emulator::{Emulator, Options};
-use boxfs::sync::{Engine, Parts, recover};
+use boxfs::sync::{Engine, Line, Parts, recover};
 use boxfs::tree::{
     Ask, Attr, ContentState, Lookup, NewNode, Node, NodeKind, Place, Presence, RenameHow, StoredStamp, Tree,
 };
@@ -77,7 +77,7 @@ impl Rig {
         let parts = Parts {
             tree: self.tree.clone(),
             content: self.content.clone(),
-            client,
+            line: Line::new(client),
             me: "11".to_owned(),
             asks,
             ask: ask.clone(),
