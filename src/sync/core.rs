@@ -1,18 +1,18 @@
 //! The engine's synchronous heart: `apply(event, now) -> effects`. It reads and writes the tree, plans, and never performs
 //! anything itself, so that a simulation can run it in virtual time and stop it at any effect.
 
-use super::backoff::backoff;
+mod outcomes;
+mod questions;
+
+use outcomes::Over;
+pub use outcomes::ask_error;
+
 use super::call::Call;
-use super::effect::{Answer, Effect, Event, SealResult};
+use super::effect::{Effect, Event};
 use super::news::{POSITION, Stream};
 use super::planner::{FolderMemory, OpenState, Plan, Wait, plan};
-use super::translate;
 use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint};
-use crate::box_api::{ApiError, Applied, Heals, Item, Meaning};
-use crate::tree::{
-    Ask, AskError, Attempt, AttemptKind, Finish, Hold, Learned, Listed, Presence, PushAsk, Remote, Settled,
-    StoredStamp, Tree, TreeError,
-};
+use crate::tree::{Ask, AskError, Attempt, Finish, Listed, PushAsk, Tree, TreeError};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,10 +52,11 @@ pub struct Core {
     open: OpenProbe,
     /// The signed-in user's id.
     me: String,
-    calls: HashMap<Ino, bool>,
+    calls: HashMap<Ino, Flight>,
     seals: HashSet<Ino>,
     listings: HashMap<Ino, Listing>,
-    looks: HashSet<BoxId>,
+    /// Items being looked at, and since when.
+    looks: HashMap<BoxId, Timestamp>,
     pushes: Vec<PushAsk>,
     listed: HashMap<Ino, Timestamp>,
     one_by_one: HashSet<Ino>,
@@ -67,8 +68,16 @@ pub struct Core {
     jitter: Box<dyn FnMut() -> f64 + Send>,
 }
 
-#[derive(Default)]
+/// A mutating call on its way.
+#[derive(Debug, Clone, Copy)]
+struct Flight {
+    upload: bool,
+    /// It repeats a call whose outcome is not known: that Box did not carry out this one says nothing about the first.
+    again: bool,
+}
+
 struct Listing {
+    started: Timestamp,
     replies: Vec<oneshot::Sender<Result<Listed, AskError>>>,
 }
 
@@ -91,7 +100,7 @@ impl Core {
             calls: HashMap::new(),
             seals: HashSet::new(),
             listings: HashMap::new(),
-            looks: HashSet::new(),
+            looks: HashMap::new(),
             pushes: Vec::new(),
             listed: HashMap::new(),
             one_by_one: HashSet::new(),
@@ -132,18 +141,15 @@ impl Core {
             Event::Tick => {}
             Event::Asked(ask) => self.asked(ask, now, &mut out)?,
             Event::Answered { attempt, ino, call, result } => {
-                self.calls.remove(&ino);
-                match result {
-                    Ok(answer) => self.answered(attempt, ino, answer, now, &mut out)?,
-                    Err(error) => self.refused(attempt, ino, &call, &error, now, &mut out)?,
-                }
+                let again = self.calls.remove(&ino).is_some_and(|flight| flight.again);
+                self.over(&Over { attempt, ino, call: &call, again }, result, now, &mut out)?;
             }
             Event::Looked { id, result } => self.looked(&id, result, now, &mut out)?,
             Event::Page { folder, listing, items } => self.page(folder, listing, &items, now, &mut out)?,
             Event::Listed { folder, listing, result } => self.listed(folder, listing, result, now, &mut out)?,
             Event::Sealed { ino, content, result } => self.sealed(ino, content, result, now)?,
             Event::News { entries, next } => self.news(&entries, &next, now, &mut out)?,
-            Event::NewsLost => self.revalidate(&mut out)?,
+            Event::NewsLost => self.revalidate(now, &mut out)?,
             Event::Fetched { ok } => {
                 if ok {
                     self.reached();
@@ -162,7 +168,7 @@ impl Core {
                 self.outage.until = None;
                 self.tree.hurry(now)
             }
-            Ask::List { ino, reply } => self.list(ino, Some(reply), out),
+            Ask::List { ino, reply } => self.list(ino, Some(reply), now, out),
             Ask::Fetch(fetch) => {
                 out.push(Effect::Fetch(fetch));
                 Ok(())
@@ -173,383 +179,6 @@ impl Core {
                 Ok(())
             }
         }
-    }
-
-    /// Starts a listing, or joins the one under way.
-    pub(super) fn list(
-        &mut self,
-        ino: Ino,
-        reply: Option<oneshot::Sender<Result<Listed, AskError>>>,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        if let Some(listing) = self.listings.get_mut(&ino) {
-            listing.replies.extend(reply);
-            return Ok(());
-        }
-        let Ok(node) = self.tree.node(ino) else {
-            answer(reply, Err(AskError::Gone));
-            return Ok(());
-        };
-        let Some(id) = node.box_id else {
-            answer(reply, if node.complete { Ok(Listed) } else { Err(AskError::Gone) });
-            return Ok(());
-        };
-        let listing = self.tree.begin_listing()?;
-        self.listings.insert(ino, Listing { replies: reply.into_iter().collect() });
-        out.push(Effect::List { folder: ino, id, listing });
-        Ok(())
-    }
-
-    fn page(
-        &mut self,
-        folder: Ino,
-        listing: i64,
-        items: &[Item],
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        self.reached();
-        let remotes: Vec<_> = items.iter().map(|i| translate::remote(i, &self.me)).collect();
-        let open = &self.open;
-        let learned = self.tree.learn_page(folder, listing, &remotes, |content| open(content).handles, now);
-        match learned {
-            Ok(learned) => {
-                failpoint("listing.page");
-                self.follow(learned, out)
-            }
-            Err(TreeError::NoNode(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn listed(
-        &mut self,
-        folder: Ino,
-        listing: i64,
-        result: Result<(), ApiError>,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        let replies = self.listings.remove(&folder).map(|l| l.replies).unwrap_or_default();
-        let outcome = match result {
-            Ok(()) => {
-                match self.tree.end_listing(folder, listing, MAX_LOOKS) {
-                    Ok(learned) => self.follow(learned, out)?,
-                    Err(TreeError::NoNode(_)) => {}
-                    Err(error) => return Err(error),
-                }
-                self.settle_by_listing(folder, now, out)?;
-                self.listed.insert(folder, now);
-                self.tree.set_due(folder, Some(now))?;
-                Ok(Listed)
-            }
-            Err(error) => {
-                self.unreachable(&error, now);
-                Err(ask_error(&error))
-            }
-        };
-        for reply in replies {
-            answer(Some(reply), outcome.clone());
-        }
-        Ok(())
-    }
-
-    /// Box was asked about one item: its row moves, and a lost call on it is settled.
-    fn looked(
-        &mut self,
-        id: &BoxId,
-        result: Result<Item, ApiError>,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        self.looks.remove(id);
-        match result {
-            Ok(item) => {
-                self.reached();
-                let remote = translate::remote(&item, &self.me);
-                self.settle_by_look(id, Some(&remote), now, out)?;
-                self.learn(&remote, now, out)?;
-            }
-            Err(error) if matches!(error.meaning, Meaning::NotFound | Meaning::Trashed) => {
-                self.reached();
-                self.settle_by_look(id, None, now, out)?;
-                self.gone(id, now, out)?;
-            }
-            Err(error) => self.unreachable(&error, now),
-        }
-        if let Some(node) = self.tree.by_item(id)? {
-            self.tree.set_due(node.ino, Some(now))?;
-        }
-        Ok(())
-    }
-
-    /// An item that Box does not have: unsent work counts as not in Box, anything else goes.
-    fn gone(&mut self, id: &BoxId, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
-        let Some(node) = self.tree.by_item(id)? else { return Ok(()) };
-        if node.presence == Presence::Deleted {
-            return self.tree.lost(id, now);
-        }
-        let learned = self.tree.absent(id, now)?;
-        self.follow(learned, out)
-    }
-
-    pub(super) fn learn(&mut self, remote: &Remote, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
-        let open = &self.open;
-        let learned = self.tree.learn(remote, |content| open(content).handles, now)?;
-        self.follow(learned, out)
-    }
-
-    /// Lost calls that were to make something in `folder`, after it was listed: a taken name with the attempt's bytes, or a
-    /// folder, is ours; anything else is somebody's.
-    fn settle_by_listing(&mut self, folder: Ino, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
-        let Ok(Some(id)) = self.tree.node(folder).map(|n| n.box_id) else { return Ok(()) };
-        for (attempt, holder) in self.tree.unknown_attempts_in(&id)? {
-            let finish = match &holder {
-                Some(item) if is_ours(&attempt, item) => Finish::Answered(Box::new(item.clone())),
-                _ => Finish::NotApplied,
-            };
-            let settled = self.tree.settle_attempt(attempt.id, &finish, now)?;
-            self.after_settling(settled, out);
-            if let (Some(item), Finish::NotApplied) = (&holder, &finish) {
-                self.learn(item, now, out)?;
-            }
-            self.tree.set_due(attempt.call.ino, Some(now))?;
-        }
-        Ok(())
-    }
-
-    /// A lost call on an item with an id: what Box has now tells whether it was carried out.
-    fn settle_by_look(
-        &mut self,
-        id: &BoxId,
-        remote: Option<&Remote>,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        for attempt in self.tree.unknown_attempts_on(id)? {
-            let call = &attempt.call;
-            let finish = match (call.kind, remote) {
-                (AttemptKind::Delete, None) => Finish::Deleted,
-                (_, None) | (AttemptKind::Delete, Some(_)) => Finish::NotApplied,
-                (AttemptKind::UploadVersion, Some(r)) => {
-                    let ours = r.sha1.is_some() && r.sha1 == call.sha1 && r.version != call.base_version;
-                    if ours { Finish::Answered(Box::new(r.clone())) } else { Finish::NotApplied }
-                }
-                (_, Some(r)) => {
-                    let name = call.name.as_ref().is_none_or(|n| *n == r.name);
-                    let parent = call.parent.is_none() || call.parent == r.parent;
-                    let time = call.mtime_secs.is_none_or(|m| r.modified.is_some_and(|t| t.secs == m));
-                    if name && parent && time { Finish::Answered(Box::new(r.clone())) } else { Finish::NotApplied }
-                }
-            };
-            let settled = self.tree.settle_attempt(attempt.id, &finish, now)?;
-            self.after_settling(settled, out);
-            self.tree.set_due(call.ino, Some(now))?;
-        }
-        Ok(())
-    }
-
-    fn sealed(&mut self, ino: Ino, content: ContentId, result: SealResult, now: Timestamp) -> Result<(), TreeError> {
-        self.seals.remove(&ino);
-        match result {
-            SealResult::Sealed { stamp, sha1 } => match self.tree.sealed(ino, content, stored(stamp), sha1) {
-                Ok(_) => {
-                    failpoint("seal.recorded");
-                    self.tree.set_due(ino, Some(now))
-                }
-                Err(TreeError::NoNode(_)) => Ok(()),
-                Err(error) => Err(error),
-            },
-            SealResult::Busy => self.tree.set_due(ino, Some(now.after(SEAL_AGAIN))),
-            SealResult::Unreadable(reason) => {
-                self.tree.give_up(ino, &format!("the local copy cannot be read: {reason}")).map(|_| ())
-            }
-        }
-    }
-
-    fn answered(
-        &mut self,
-        attempt: AttemptId,
-        ino: Ino,
-        answer: Answer,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        self.reached();
-        let finish = match answer {
-            Answer::Item(item) => Finish::Answered(Box::new(translate::remote(&item, &self.me))),
-            Answer::Deleted => Finish::Deleted,
-            Answer::BytesChanged => {
-                self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
-                return self.tree.unseal(ino, now);
-            }
-        };
-        let settled = self.tree.settle_attempt(attempt, &finish, now)?;
-        failpoint("call.settled");
-        self.after_settling(settled, out);
-        self.wake_parent(ino, now)?;
-        self.answer_pushes(ino)
-    }
-
-    /// A deleted folder waits for what was inside.
-    fn wake_parent(&mut self, ino: Ino, now: Timestamp) -> Result<(), TreeError> {
-        if let Ok(node) = self.tree.node(ino) {
-            self.tree.set_due(node.parent, Some(now))?;
-        }
-        Ok(())
-    }
-
-    fn after_settling(&mut self, settled: Settled, out: &mut Vec<Effect>) {
-        out.extend(settled.invalid.into_iter().map(Effect::Tell));
-        out.extend(settled.confirmed.into_iter().map(Effect::ToCache));
-    }
-
-    fn follow(&mut self, learned: Learned, out: &mut Vec<Effect>) -> Result<(), TreeError> {
-        out.extend(learned.invalid.into_iter().map(Effect::Tell));
-        out.extend(learned.dropped.into_iter().map(Effect::Drop));
-        for id in learned.look_at {
-            self.look(id, out);
-        }
-        Ok(())
-    }
-
-    pub(super) fn look(&mut self, id: BoxId, out: &mut Vec<Effect>) {
-        if self.looks.insert(id.clone()) {
-            out.push(Effect::Look(id));
-        }
-    }
-
-    /// A call that Box did not carry out, or that may have been lost.
-    fn refused(
-        &mut self,
-        attempt: AttemptId,
-        ino: Ino,
-        call: &Call,
-        error: &ApiError,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        if error.applied() == Applied::Unknown {
-            self.tree.attempt_unknown(attempt)?;
-            failpoint("call.unknown");
-            self.unreachable(error, now);
-            return self.retry(ino, error, now);
-        }
-        if let Meaning::NameTaken { existing } = &error.meaning {
-            return self.name_taken(attempt, ino, existing.as_deref(), now, out);
-        }
-        self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
-        self.refused_for_good(ino, call, error, now, out)
-    }
-
-    fn refused_for_good(
-        &mut self,
-        ino: Ino,
-        call: &Call,
-        error: &ApiError,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        let item = match call {
-            Call::Update { item, .. } | Call::Delete { item, .. } => Some(item.clone()),
-            Call::Upload(upload) => match &upload.target {
-                super::call::Target::Version { file_id, .. } => Some(BoxId::file(file_id.clone())),
-                super::call::Target::New { parent, .. } => Some(BoxId::folder(parent.clone())),
-            },
-            Call::CreateFolder { parent, .. } => Some(BoxId::folder(parent.clone())),
-            Call::Copy { .. } => None,
-        };
-        match (&error.meaning, call, item) {
-            (Meaning::NotFound | Meaning::Trashed, Call::Delete { item, .. }, _) => {
-                self.tree.lost(item, now)?;
-                self.wake_parent(ino, now)
-            }
-            // The version to be copied is gone: the bytes here go up instead.
-            (Meaning::NotFound | Meaning::Trashed, Call::Copy { .. }, _) => {
-                self.tree.unseal(ino, now)?;
-                self.retry(ino, error, now)
-            }
-            (Meaning::NotFound | Meaning::Trashed | Meaning::Changed, _, Some(item)) => {
-                self.look(item, out);
-                self.retry(ino, error, now)
-            }
-            (Meaning::FolderNotEmpty, ..) => {
-                self.listed.remove(&ino);
-                self.list(ino, None, out)?;
-                self.retry(ino, error, now)
-            }
-            (Meaning::DigestMismatch | Meaning::BadDigest | Meaning::LocalFile, ..) => {
-                self.tree.unseal(ino, now)?;
-                self.retry(ino, error, now)
-            }
-            _ => match error.heals() {
-                Heals::Waiting { .. } | Heals::SignIn => {
-                    self.unreachable(error, now);
-                    self.retry(ino, error, now)
-                }
-                Heals::Never => {
-                    let hold = Hold::Failed { reason: error.to_string(), errno: errno_name(&error.meaning).to_owned() };
-                    self.tree.hold(ino, Some(hold), None)?;
-                    self.fail_pushes(ino, error)
-                }
-            },
-        }
-    }
-
-    /// 409: the item that has the name is looked at; what it is decides (ours after all, merged, waited for, or a conflict).
-    fn name_taken(
-        &mut self,
-        attempt: AttemptId,
-        ino: Ino,
-        existing: Option<&crate::box_api::ExistingItem>,
-        now: Timestamp,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), TreeError> {
-        self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
-        match existing {
-            Some(existing) => self.look(existing.id.clone(), out),
-            None => {
-                let parent = self.tree.node(ino)?.parent;
-                self.list(parent, None, out)?;
-            }
-        }
-        self.tree.set_due(ino, Some(now.after(RECHECK)))
-    }
-
-    /// Tries the node again after a growing wait.
-    fn retry(&mut self, ino: Ino, error: &ApiError, now: Timestamp) -> Result<(), TreeError> {
-        let Ok(node) = self.tree.node(ino) else { return Ok(()) };
-        let told = match error.heals() {
-            Heals::Waiting { after } => after,
-            _ => None,
-        };
-        let wait = backoff(node.failures + 1, (self.jitter)(), told);
-        let hold = Hold::Retrying { reason: error.to_string() };
-        self.tree.hold(ino, Some(hold), Some(now.after(wait)))?;
-        Ok(())
-    }
-
-    /// Box answered: whatever kept it out of reach is over.
-    pub(super) fn reached(&mut self) {
-        if self.outage.reason.is_some() {
-            log::info!("Box can be reached again");
-        }
-        self.outage = Outage::default();
-    }
-
-    /// Stops new calls for a while if Box as a whole cannot be reached.
-    fn unreachable(&mut self, error: &ApiError, now: Timestamp) {
-        let sign_in = matches!(error.meaning, Meaning::SignInNeeded);
-        if !sign_in && !matches!(error.meaning, Meaning::NotSent) {
-            return;
-        }
-        if self.outage.reason.is_none() {
-            log::warn!("Box cannot be used: {error}");
-        }
-        let failures = self.outage.failures.saturating_add(1);
-        let wait = backoff(failures, (self.jitter)(), None).min(Duration::from_secs(60));
-        self.outage =
-            Outage { failures, until: Some(now.after(wait)), reason: Some(error.to_string()), sign_in_needed: sign_in };
     }
 
     /// Plans what is due, as far as there is room on the line.
@@ -598,11 +227,19 @@ impl Core {
             Plan::Call(call) => return self.call(ino, call, now, out),
             Plan::Repeat(attempt, call) => return self.repeat(ino, &attempt, call, now, out),
             Plan::Look(id) => {
-                self.look(id, out);
+                self.look(id, now, out);
                 self.tree.set_due(ino, Some(now.after(RECHECK)))?;
             }
             Plan::List(folder) => {
-                self.list(folder, None, out)?;
+                self.list(folder, None, now, out)?;
+                self.tree.set_due(ino, Some(now.after(RECHECK)))?;
+            }
+            Plan::FindOut(attempt, parent) => {
+                match self.tree.folder_of(&parent)? {
+                    Some(folder) => self.list(folder, None, now, out)?,
+                    // The folder is gone, and with it what was made in it.
+                    None => drop(self.tree.settle_attempt(attempt.id, &Finish::NotApplied, now)?),
+                }
                 self.tree.set_due(ino, Some(now.after(RECHECK)))?;
             }
             Plan::OneByOne => {
@@ -611,16 +248,19 @@ impl Core {
                 self.tree.set_due(ino, Some(now.after(RECHECK)))?;
             }
             Plan::Undelete => {
-                if let Some(learned) = self.tree.undelete(ino, now)? {
-                    self.follow(learned, out)?;
-                    self.list(ino, None, out)?;
-                }
+                let learned = self.tree.undelete(ino, now)?;
+                self.follow(learned, now, out)?;
+                self.list(ino, None, now, out)?;
                 self.tree.set_due(ino, Some(now.after(RECHECK)))?;
+            }
+            Plan::ComeBack => {
+                let learned = self.tree.come_back(ino, now)?;
+                self.follow(learned, now, out)?;
             }
             Plan::Split => {
                 let learned = self.tree.split_conflict(ino, now)?;
                 failpoint("conflict.split");
-                self.follow(learned, out)?;
+                self.follow(learned, now, out)?;
             }
             Plan::Wait(wait) => self.wait(ino, &wait, now)?,
         }
@@ -663,7 +303,7 @@ impl Core {
     }
 
     fn has_room(&self, call: &Call) -> bool {
-        !call.is_upload() || self.calls.values().filter(|upload| **upload).count() < MAX_UPLOADS
+        !call.is_upload() || self.calls.values().filter(|flight| flight.upload).count() < MAX_UPLOADS
     }
 
     fn call(&mut self, ino: Ino, call: Call, now: Timestamp, out: &mut Vec<Effect>) -> Result<bool, TreeError> {
@@ -672,7 +312,7 @@ impl Core {
         }
         let attempt = self.tree.begin_attempt(&call.attempt(ino), now)?;
         failpoint("call.attempted");
-        self.send(attempt.id, ino, call, out)?;
+        self.send(attempt.id, ino, call, false, out)?;
         Ok(true)
     }
 
@@ -688,80 +328,28 @@ impl Core {
             return Ok(false);
         }
         self.tree.resend_attempt(attempt.id, &call.attempt(ino), now)?;
-        self.send(attempt.id, ino, call, out)?;
+        self.send(attempt.id, ino, call, true, out)?;
         Ok(true)
     }
 
-    fn send(&mut self, attempt: AttemptId, ino: Ino, call: Call, out: &mut Vec<Effect>) -> Result<(), TreeError> {
-        self.calls.insert(ino, call.is_upload());
+    fn send(
+        &mut self,
+        attempt: AttemptId,
+        ino: Ino,
+        call: Call,
+        again: bool,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
+        self.calls.insert(ino, Flight { upload: call.is_upload(), again });
         self.tree.set_due(ino, None)?;
         out.push(Effect::Call { attempt, ino, call });
         Ok(())
     }
-
-    fn answer_pushes(&mut self, ino: Ino) -> Result<(), TreeError> {
-        let clean = self.tree.node(ino).is_ok_and(|n| n.dirty_since.is_none());
-        if clean {
-            for push in take_pushes(&mut self.pushes, ino) {
-                answer(Some(push.reply), Ok(()));
-            }
-        }
-        Ok(())
-    }
-
-    fn fail_pushes(&mut self, ino: Ino, error: &ApiError) -> Result<(), TreeError> {
-        for push in take_pushes(&mut self.pushes, ino) {
-            answer(Some(push.reply), Err(ask_error(error)));
-        }
-        Ok(())
-    }
-}
-
-/// Whether the item is what the attempt was to make.
-fn is_ours(attempt: &Attempt, item: &Remote) -> bool {
-    match attempt.call.kind {
-        AttemptKind::CreateFolder => item.id.is_folder(),
-        _ => item.sha1.is_some() && item.sha1 == attempt.call.sha1,
-    }
-}
-
-fn take_pushes(pushes: &mut Vec<PushAsk>, ino: Ino) -> Vec<PushAsk> {
-    let (mine, others) = std::mem::take(pushes).into_iter().partition(|p| p.ino == ino);
-    *pushes = others;
-    mine
 }
 
 /// Nobody may listen any more; that is their affair.
 fn answer<T>(reply: Option<oneshot::Sender<T>>, value: T) {
     if let Some(reply) = reply {
         let _gone = reply.send(value);
-    }
-}
-
-fn stored(stamp: crate::content::Stamp) -> StoredStamp {
-    StoredStamp { size: stamp.size, mtime_ns: stamp.mtime_ns, ctime_ns: stamp.ctime_ns }
-}
-
-/// What a failed question means to the file system.
-pub fn ask_error(error: &ApiError) -> AskError {
-    match (&error.meaning, error.heals()) {
-        (Meaning::NotFound | Meaning::Trashed, _) => AskError::Gone,
-        (Meaning::SignInNeeded, _) => AskError::SignInNeeded,
-        (Meaning::LocalFile, _) => AskError::DiskFull,
-        (_, Heals::Waiting { .. }) => AskError::Unreachable(error.to_string()),
-        _ => AskError::Refused(error.to_string()),
-    }
-}
-
-/// The errno that a program is told for a refusal, by name: the table of numbers is the kernel room's.
-fn errno_name(meaning: &Meaning) -> &'static str {
-    match meaning {
-        Meaning::NoAccess | Meaning::Locked | Meaning::InsufficientScope => "EACCES",
-        Meaning::ForbiddenByPolicy => "EPERM",
-        Meaning::OutOfQuota => "EDQUOT",
-        Meaning::FileTooLarge => "EFBIG",
-        Meaning::BadName => "EINVAL",
-        Meaning::NameTooLong => "ENAMETOOLONG",
-        _ => "EIO",
     }
 }

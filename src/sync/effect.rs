@@ -9,6 +9,10 @@ use crate::tree::{Ask, FetchAsk, Invalidation};
 
 /// Something that happened.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "events are moved once, through a bounded channel; boxes would cost more"
+)]
 pub enum Event {
     /// The engine begins: follow Box's events.
     Started,

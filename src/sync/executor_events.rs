@@ -59,12 +59,9 @@ async fn drain(executor: &Executor, position: &mut Option<String>) -> Result<(),
 /// Waits until Box says that there is more, or it is time to look without being told.
 async fn poll(executor: &Executor, position: &str) -> Result<(), ApiError> {
     let server = executor.client.realtime_server().await?;
-    for _ in 0..server.max_retries.max(1) {
-        match tokio::time::timeout(SAFETY_POLL, executor.client.long_poll(&server, position)).await {
-            Ok(Ok(Poll::NewChange)) | Err(_) => return Ok(()),
-            Ok(Ok(Poll::Reconnect)) => break,
-            Ok(Err(error)) => return Err(error),
-        }
+    match tokio::time::timeout(SAFETY_POLL, executor.client.long_poll(&server, position)).await {
+        // A realtime server that lets go is asked for again.
+        Ok(Ok(Poll::NewChange | Poll::Reconnect)) | Err(_) => Ok(()),
+        Ok(Err(error)) => Err(error),
     }
-    Ok(())
 }

@@ -17,6 +17,8 @@ mod parts;
 mod planner;
 mod recovery;
 mod report;
+#[cfg(test)]
+mod simulation;
 mod translate;
 
 pub use board::{Reach, Uploading};

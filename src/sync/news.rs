@@ -76,14 +76,15 @@ impl Core {
         let shown = self.tree.by_item(&item.id)?.is_some();
         if shown && !item.trashed && is_whole(item) {
             let remote = with_rights(translate::remote(item, self.me()), known.as_ref(), item);
-            return self.learn(&remote, now, out);
+            // An event is not an answer to a question; only its sequence says how fresh it is.
+            return self.learn(&remote, Timestamp::default(), now, out);
         }
         let parent_shown = match &item.parent {
             Some(parent) => self.tree.by_item(&BoxId::folder(parent.clone()))?.is_some_and(|f| f.complete),
             None => false,
         };
         if shown || parent_shown {
-            self.look(item.id.clone(), out);
+            self.look(item.id.clone(), now, out);
         }
         Ok(())
     }
@@ -94,14 +95,14 @@ impl Core {
         self.stream.late = later;
         let due: Vec<(Timestamp, BoxId)> = due;
         for (_, id) in due {
-            self.look(id, out);
+            self.look(id, now, out);
         }
     }
 
     /// Our place in the stream is lost: every folder that counts as listed is listed again.
-    pub(super) fn revalidate(&mut self, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+    pub(super) fn revalidate(&mut self, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
         for folder in self.tree.complete_folders()? {
-            self.list(folder, None, out)?;
+            self.list(folder, None, now, out)?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! or a reason to wait (DESIGN.md section 6; the table's rows are the functions below, in its order).
 
 use super::call::{Call, Target, Upload};
-use crate::base::{BoxId, ContentId, Ino};
+use crate::base::{BoxId, ContentId, Ino, fold};
 use crate::tree::{
     Attempt, AttemptKind, AttemptState, ContentRow, ContentState, Hold, Inside, Node, NodeKind, Picture, Presence,
     SlotHolder,
@@ -42,10 +42,14 @@ pub enum Plan {
     Look(BoxId),
     /// List the folder (by its inode) before more can be said.
     List(Ino),
+    /// List the folder (by its id) to find out what became of an attempt to make something in it.
+    FindOut(Box<Attempt>, String),
     /// Delete the items of this folder one by one.
     OneByOne,
     /// Somebody put something into a deleted folder.
     Undelete,
+    /// Somebody changed or moved a file that was deleted here: it comes back, as Box has it.
+    ComeBack,
     /// The bytes become a conflict copy.
     Split,
     Wait(Wait),
@@ -136,8 +140,8 @@ fn attempts(picture: &Picture) -> Option<Plan> {
     }
 }
 
-/// How the outcome of a lost call is found: an item with an id is looked at; something new is sent again, since the name it
-/// filled tells (a taken name with the attempt's SHA-1 is ours).
+/// How the outcome of a lost call is found: an item with an id is looked at; something new is sent again where it is still
+/// wanted as it was, since the name it filled tells (a taken name with the attempt's SHA-1 is ours), and looked for otherwise.
 fn find_out(picture: &Picture, attempt: &Attempt) -> Plan {
     if let Some(target) = &attempt.call.target {
         return Plan::Look(target.clone());
@@ -145,16 +149,18 @@ fn find_out(picture: &Picture, attempt: &Attempt) -> Plan {
     let (Some(parent), Some(name)) = (attempt.call.parent.clone(), attempt.call.name.clone()) else {
         return Plan::Wait(Wait::InFlight);
     };
+    let node = &picture.node;
+    let wanted = node.presence == Presence::Here && node.name == name && picture.parent.id.as_ref() == Some(&parent);
     let again = match attempt.call.kind {
-        AttemptKind::CreateFolder => Some(Call::CreateFolder { parent, name }),
-        _ => upload(picture, Target::New { parent, name }).map(Call::Upload),
+        _ if !wanted => None,
+        AttemptKind::CreateFolder => Some(Call::CreateFolder { parent: parent.clone(), name }),
+        _ => upload(picture, Target::New { parent: parent.clone(), name }).map(Call::Upload),
     };
     match again {
         Some(call) if call.attempt(attempt.call.ino).sha1 == attempt.call.sha1 => {
             Plan::Repeat(Box::new(attempt.clone()), call)
         }
-        // The bytes are others by now, or not sealed: the listing tells what has the name.
-        _ => Plan::List(picture.parent.ino),
+        _ => Plan::FindOut(Box::new(attempt.clone()), parent),
     }
 }
 
@@ -169,9 +175,13 @@ fn deleted(picture: &Picture, open: OpenState, memory: FolderMemory) -> Plan {
     if node.is_folder() { deleted_folder(picture, item, memory) } else { deleted_file(picture, item) }
 }
 
-/// `DELETE` with `If-Match`: only the version that the program saw is deleted.
+/// `DELETE` with `If-Match`: only the version that the program saw is deleted, where it saw it.
 fn deleted_file(picture: &Picture, item: BoxId) -> Plan {
-    let Some(remote) = &picture.remote else { return Plan::Look(item) };
+    let Some(remote) = picture.remote.as_ref().filter(|r| !r.trashed) else { return Plan::Look(item) };
+    let Some(base) = &picture.node.base else { return Plan::Look(item) };
+    if remote.version != base.version || remote.parent.as_ref().is_some_and(|p| *p != base.parent) {
+        return Plan::ComeBack;
+    }
     Plan::Call(Call::Delete { item, recursive: false, if_match: remote.etag.clone() })
 }
 
@@ -325,8 +335,9 @@ fn slot(picture: &Picture) -> Option<Plan> {
     })
 }
 
+/// Two siblings whose names Box does not tell apart; neither is about to leave.
 fn same_place(a: &Node, b: &Node) -> bool {
-    a.parent == b.parent && a.name != b.name
+    a.parent == b.parent && fold(&a.name) == fold(&b.name)
 }
 
 fn held_by(holder: &SlotHolder, node: &Node) -> String {

@@ -142,10 +142,10 @@ pub(super) fn on_item(db: &Connection, id: &BoxId) -> Result<Vec<Attempt>, TreeE
     select(db, "target_kind = ?1 AND target_id = ?2 AND settled_at IS NULL", params![target_kind(id), id.id])
 }
 
-/// Whether a settled attempt of the last hour made this item.
-pub(super) fn made(db: &Connection, id: &BoxId) -> Result<bool, TreeError> {
-    Ok(!select(db, "result_id = ?1 AND settled_at IS NOT NULL LIMIT 1", [format!("{} {}", target_kind(id), id.id)])?
-        .is_empty())
+/// Whether an attempt that settled at `since` or later made or changed this item.
+pub(super) fn made_since(db: &Connection, id: &BoxId, since: Timestamp) -> Result<bool, TreeError> {
+    let id = format!("{} {}", target_kind(id), id.id);
+    Ok(!select(db, "result_id = ?1 AND settled_at >= ?2 LIMIT 1", params![id, since.to_nanos()])?.is_empty())
 }
 
 /// Settles the attempt: it stays as a memory for an hour.

@@ -49,7 +49,7 @@ impl Tx<'_> {
     pub(super) fn wake_children(&mut self, folder: Ino, now: Timestamp) -> Result<(), TreeError> {
         self.prepare_cached(
             "UPDATE nodes SET due = ?2 WHERE parent = ?1 AND dirty_since IS NOT NULL AND (due IS NULL OR due > ?2) \
-             AND hold IS NULL",
+             AND (hold IS NULL OR hold LIKE '%Retrying%')",
         )?
         .execute(params![folder.0 as i64, now.to_nanos()])?;
         Ok(())

@@ -21,6 +21,8 @@ mod repair;
 mod rows;
 mod schema;
 mod sessions;
+#[cfg(test)]
+mod simulated;
 mod store;
 mod xattrs;
 

@@ -35,27 +35,29 @@ const FILE_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o755;
 
 impl Tree {
-    /// Merges what Box said of one item. `is_open` says whether a program has a content open: such bytes are not
+    /// Merges what Box said of one item when it was asked at `asked`. `is_open` says whether a program has a node's bytes open: such bytes are not
     /// swapped.
     pub fn learn(
         &self,
         item: &Remote,
+        asked: Timestamp,
         is_open: impl Fn(Option<ContentId>) -> bool,
         now: Timestamp,
     ) -> Result<Learned, TreeError> {
         self.write(|tx| {
             let mut learned = Learned::default();
-            merge(tx, item, &is_open, now, &mut learned)?;
+            merge(tx, item, asked, &is_open, now, &mut learned)?;
             Ok(learned)
         })
     }
 
-    /// Merges a page of a listing of `folder`; `listing` is the number that [`Tree::begin_listing`] gave.
+    /// Merges a page of a listing of `folder`, asked for at `asked`; `listing` is the number that [`Tree::begin_listing`] gave.
     pub fn learn_page(
         &self,
         folder: Ino,
         listing: i64,
         items: &[Remote],
+        asked: Timestamp,
         is_open: impl Fn(Option<ContentId>) -> bool,
         now: Timestamp,
     ) -> Result<Learned, TreeError> {
@@ -64,7 +66,7 @@ impl Tree {
             let id = tx.node(folder)?.box_id;
             for item in items {
                 let item = Remote { parent: id.clone(), ..item.clone() };
-                merge(tx, &item, &is_open, now, &mut learned)?;
+                merge(tx, &item, asked, &is_open, now, &mut learned)?;
                 tx.prepare_cached("UPDATE remote SET listing = ?3 WHERE kind = ?1 AND id = ?2")?.execute(params![
                     node_kind(item.id.kind).to_sql(),
                     item.id.id,
@@ -83,13 +85,13 @@ impl Tree {
     }
 
     /// The listing is whole: the folder is complete. Items that were known in it and not mentioned are to be looked at before
-    /// they are believed gone; at most `limit`.
-    pub fn end_listing(&self, folder: Ino, listing: i64, limit: usize) -> Result<Learned, TreeError> {
+    /// they are believed gone; at most `limit`. What we made since `asked` may be newer than the listing.
+    pub fn end_listing(&self, folder: Ino, listing: i64, asked: Timestamp, limit: usize) -> Result<Learned, TreeError> {
         self.write(|tx| {
             let mut node = tx.node(folder)?;
             node.complete = true;
             tx.put(&mut node)?;
-            let unseen = unseen(tx, &node, listing, limit)?;
+            let unseen = unseen(tx, &node, listing, asked, limit)?;
             Ok(Learned { look_at: unseen, ..Learned::default() })
         })
     }
@@ -98,7 +100,7 @@ impl Tree {
     pub fn absent(&self, id: &BoxId, now: Timestamp) -> Result<Learned, TreeError> {
         self.write(|tx| {
             let mut learned = Learned::default();
-            remote::bury(tx, id)?;
+            remote::bury(tx, id, now)?;
             if let Some(node) = rows::by_item(tx, id)? {
                 leave(tx, node, now, &mut learned)?;
             }
@@ -112,7 +114,7 @@ pub(super) fn shown_entry(node: &Node) -> Invalidation {
     Invalidation::Entry { parent: node.parent, name: shown_name(&node.name).into_owned() }
 }
 
-fn unseen(tx: &Tx<'_>, folder: &Node, listing: i64, limit: usize) -> Result<Vec<BoxId>, TreeError> {
+fn unseen(tx: &Tx<'_>, folder: &Node, listing: i64, asked: Timestamp, limit: usize) -> Result<Vec<BoxId>, TreeError> {
     let Some(id) = &folder.box_id else { return Ok(Vec::new()) };
     let mut statement = tx.prepare_cached(
         "SELECT r.kind, r.id FROM remote r WHERE r.parent = ?1 AND r.trashed = 0 AND (r.listing IS NULL OR r.listing < ?2) \
@@ -127,10 +129,9 @@ fn unseen(tx: &Tx<'_>, folder: &Node, listing: i64, limit: usize) -> Result<Vec<
         Ok(BoxId { kind, id: r.get(1)? })
     })?;
     let all: Vec<BoxId> = rows.collect::<rusqlite::Result<_>>()?;
-    // What an attempt of ours made or is making may be newer than the listing.
     let mut old = Vec::new();
     for id in all {
-        if attempts::on_item(tx, &id)?.is_empty() && !attempts::made(tx, &id)? {
+        if attempts::on_item(tx, &id)?.is_empty() && !attempts::made_since(tx, &id, asked)? {
             old.push(id);
         }
     }
@@ -148,11 +149,12 @@ fn node_kind(kind: ItemKind) -> NodeKind {
 fn merge(
     tx: &mut Tx<'_>,
     item: &Remote,
+    asked: Timestamp,
     is_open: &impl Fn(Option<ContentId>) -> bool,
     now: Timestamp,
     learned: &mut Learned,
 ) -> Result<(), TreeError> {
-    if !attempts::on_item(tx, &item.id)?.is_empty() || !remote::put(tx, item)? {
+    if !attempts::on_item(tx, &item.id)?.is_empty() || !remote::put(tx, item, asked)? {
         return Ok(());
     }
     match (rows::by_item(tx, &item.id)?, item.trashed) {
@@ -171,10 +173,25 @@ pub(super) fn appear(tx: &mut Tx<'_>, item: &Remote, now: Timestamp, learned: &m
     if folder.presence == Presence::Deleted || !attempts::filling(tx, parent, &folded)?.is_empty() {
         return Ok(());
     }
-    if let Some(holder) = rows::child(tx, folder.ino, &item.name)? {
-        return collide(tx, holder, folder, item, now, learned);
+    match rival(tx, &folder, item)? {
+        Some(holder) => collide(tx, holder, folder, item, now, learned),
+        None => insert(tx, &folder, item, now, learned),
     }
-    insert(tx, &folder, item, now, learned)
+}
+
+/// The node that has the item's name here: exactly, or in a form that Box does not tell apart while it is not in Box under it.
+fn rival(tx: &Tx<'_>, folder: &Node, item: &Remote) -> Result<Option<Node>, TreeError> {
+    if let Some(holder) = rows::child(tx, folder.ino, &item.name)? {
+        return Ok(Some(holder));
+    }
+    Ok(rows::folding(tx, folder.ino, &item.name)?.into_iter().find(|n| !is_there(n, item)))
+}
+
+/// Whether Box has the node's item, as far as the node knows, under the name and in the folder of `item`.
+fn is_there(node: &Node, item: &Remote) -> bool {
+    let fold = crate::base::fold;
+    let base = node.base.as_ref().filter(|_| node.box_id.is_some());
+    base.is_some_and(|b| Some(&b.parent) == item.parent.as_ref() && fold(&b.name) == fold(&item.name))
 }
 
 fn insert(
@@ -205,21 +222,22 @@ fn collide(
     now: Timestamp,
     learned: &mut Learned,
 ) -> Result<(), TreeError> {
-    if let Some(id) = holder.item() {
+    if let Some(id) = holder.item().filter(|_| is_there(&holder, item)) {
         // Another item had this name when Box was last asked: ask again, then list again.
         learned.look_at.push(id);
         let mut folder = folder;
         folder.complete = false;
         return tx.put(&mut folder);
     }
-    if holder.is_folder() && item.id.is_folder() {
+    let is_new = holder.box_id.is_none();
+    if is_new && holder.is_folder() && item.id.is_folder() {
         holder.box_id = Some(item.id.id.clone());
         holder.base = Some(base_of(item, &holder));
         holder.complete = false;
         tx.put(&mut holder)?;
         return tx.wake_children(holder.ino, now);
     }
-    if holder.is_file() && item.id.kind == ItemKind::File && same_bytes(tx, &holder, item)? {
+    if is_new && holder.is_file() && item.id.kind == ItemKind::File && same_bytes(tx, &holder, item)? {
         let generation = holder.generation;
         holder.box_id = Some(item.id.id.clone());
         holder.base = Some(Base { generation: Some(generation), ..base_of(item, &holder) });
@@ -303,8 +321,8 @@ fn follow_place(
     if folder.presence == Presence::Deleted || is_inside(tx, folder.ino, node.ino)? {
         return Ok(true);
     }
-    if let Some(holder) = rows::child(tx, folder.ino, &item.name)?.filter(|h| h.ino != node.ino) {
-        match holder.item() {
+    if let Some(holder) = rival(tx, &folder, item)?.filter(|h| h.ino != node.ino) {
+        match holder.item().filter(|_| is_there(&holder, item)) {
             // Box says both have the name: the older word is the holder's. The base stays, so that this is seen again.
             Some(id) => {
                 learned.look_at.push(id);

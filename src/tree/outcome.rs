@@ -16,6 +16,8 @@ use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp};
 pub enum Finish {
     /// Box has what was asked for, and describes it.
     Answered(Box<Remote>),
+    /// No answer came, and Box was asked: it has this, which is ours. A folder may have been filled by others meanwhile.
+    Found(Box<Remote>),
     /// The item is deleted, or was already.
     Deleted,
     /// Certainly nothing happened.
@@ -46,10 +48,17 @@ impl Tree {
                         deleted(tx, target, now)?;
                     }
                 }
-                Finish::Answered(answer) => {
+                Finish::Answered(answer) | Finish::Found(answer) => {
                     attempts::settle(tx, id, Some(&answer.id), now)?;
-                    remote::put(tx, answer)?;
-                    if let Some(node) = concerned(tx, &attempt)? {
+                    remote::put(tx, answer, now)?;
+                    if let Some(mut node) = concerned(tx, &attempt)? {
+                        let made_here = matches!(finish, Finish::Answered(_));
+                        let mut attempt = attempt;
+                        if let (false, Some(modified)) = (made_here, answer.modified) {
+                            // Of several calls that asked for the same bytes, nobody knows which one was carried out.
+                            attempt.call.mtime_secs = attempt.call.mtime_secs.and(Some(modified.as_box_holds().secs));
+                        }
+                        node.complete &= made_here || attempt.call.kind != AttemptKind::CreateFolder;
                         answered(tx, node, &attempt, answer, now, &mut settled)?;
                     }
                 }
@@ -94,7 +103,7 @@ fn forget_deleted(tx: &mut Tx<'_>, node: &Node, contents: &mut Vec<ContentId>) -
 }
 
 fn deleted(tx: &mut Tx<'_>, id: &BoxId, now: Timestamp) -> Result<(), TreeError> {
-    remote::bury(tx, id)?;
+    remote::bury(tx, id, now)?;
     if let Some(mut node) = rows::by_item(tx, id)? {
         node.box_id = None;
         node.base = None;

@@ -107,11 +107,12 @@ pub(super) fn inside(db: &Connection, parent: &str, limit: usize) -> Result<Vec<
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Stores `new` unless a newer row is there. Returns whether it was stored.
-pub(super) fn put(db: &Connection, new: &Remote) -> Result<bool, TreeError> {
+/// Stores `new` unless a newer row is there. Returns whether it was stored. Box was asked at `asked`: what it said of an item
+/// before that was found to be gone is no news.
+pub(super) fn put(db: &Connection, new: &Remote, asked: Timestamp) -> Result<bool, TreeError> {
     if let Some(old) = get(db, &new.id)?
         && let (Some(had), Some(has)) = (old.sequence, new.sequence)
-        && has < had
+        && (has < had || (has == had && old.trashed && !new.trashed && buried_at(db, &new.id)? >= Some(asked)))
     {
         return Ok(false);
     }
@@ -140,9 +141,19 @@ pub(super) fn put(db: &Connection, new: &Remote) -> Result<bool, TreeError> {
     Ok(true)
 }
 
+/// When the item was found to be gone, if it was.
+fn buried_at(db: &Connection, id: &BoxId) -> Result<Option<Timestamp>, TreeError> {
+    let mut statement = db.prepare_cached("SELECT buried FROM remote WHERE kind = ?1 AND id = ?2")?;
+    let at: Option<Option<i64>> = statement.query_row(params![kind_to_sql(id.kind), id.id], |r| r.get(0)).optional()?;
+    Ok(at.flatten().map(Timestamp::from_nanos))
+}
+
 /// Box no longer has the item, or it is in the trash: the row stays as a tombstone, so that late news is recognized.
-pub(super) fn bury(db: &Connection, id: &BoxId) -> Result<(), TreeError> {
-    db.prepare_cached("UPDATE remote SET trashed = 1 WHERE kind = ?1 AND id = ?2")?
-        .execute(params![kind_to_sql(id.kind), id.id])?;
+pub(super) fn bury(db: &Connection, id: &BoxId, now: Timestamp) -> Result<(), TreeError> {
+    db.prepare_cached("UPDATE remote SET trashed = 1, buried = ?3 WHERE kind = ?1 AND id = ?2")?.execute(params![
+        kind_to_sql(id.kind),
+        id.id,
+        now.to_nanos()
+    ])?;
     Ok(())
 }

@@ -30,18 +30,35 @@ impl Tree {
         })
     }
 
-    /// A deleted folder comes back: somebody put something into it. `false` while its name is taken.
-    pub fn undelete(&self, ino: Ino, now: Timestamp) -> Result<Option<Learned>, TreeError> {
+    /// A deleted folder comes back: somebody put something into it. Whoever took its name here makes room.
+    pub fn undelete(&self, ino: Ino, now: Timestamp) -> Result<Learned, TreeError> {
         self.write(|tx| {
+            let mut learned = Learned::default();
             let mut node = tx.node(ino)?;
-            if !rows::folding(tx, node.parent, &node.name)?.is_empty() {
-                return Ok(None);
+            for holder in rows::folding(tx, node.parent, &node.name)? {
+                news::step_aside(tx, holder, now, &mut learned)?;
             }
             node.presence = Presence::Here;
             node.complete = false;
             node.changed_at = now;
             tx.put(&mut node)?;
-            Ok(Some(Learned { invalid: vec![news::shown_entry(&node)], ..Learned::default() }))
+            learned.invalid.push(news::shown_entry(&node));
+            Ok(learned)
+        })
+    }
+
+    /// A file that was deleted here, and that somebody changed or moved in Box, is shown again as Box has it.
+    pub fn come_back(&self, ino: Ino, now: Timestamp) -> Result<Learned, TreeError> {
+        self.write(|tx| {
+            let node = tx.node(ino)?;
+            let mut learned = Learned::default();
+            let remote = node.item().map(|item| remote::get(tx, &item)).transpose()?.flatten();
+            learned.dropped.extend(node.content);
+            tx.remove(ino)?;
+            if let Some(remote) = remote.filter(|r| !r.trashed) {
+                news::appear(tx, &remote, now, &mut learned)?;
+            }
+            Ok(learned)
         })
     }
 

@@ -45,7 +45,7 @@ CREATE TABLE remote (
   parent TEXT, name TEXT NOT NULL, fold TEXT NOT NULL,
   version TEXT, etag TEXT, sequence INTEGER, sha1 TEXT, size INTEGER NOT NULL,
   created INTEGER, modified INTEGER, trashed INTEGER NOT NULL, rights INTEGER NOT NULL,
-  lock TEXT, url TEXT, listing INTEGER,
+  lock TEXT, url TEXT, listing INTEGER, buried INTEGER,
   PRIMARY KEY (kind, id)
 ) WITHOUT ROWID;
 CREATE INDEX remote_fold ON remote (parent, fold) WHERE trashed = 0;

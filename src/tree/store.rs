@@ -19,6 +19,8 @@ const HOT_NODES: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
 #[derive(Debug)]
 pub struct Tree {
     inner: Mutex<Inner>,
+    #[cfg(test)]
+    pub(super) fuse: super::simulated::Fuse,
 }
 
 #[derive(Debug)]
@@ -141,7 +143,11 @@ impl Tree {
     fn with(db: Connection) -> Result<Tree, TreeError> {
         let hot = LruCache::new(HOT_NODES);
         let names = LruCache::new(HOT_NODES);
-        Ok(Tree { inner: Mutex::new(Inner { db, hot, names }) })
+        Ok(Tree {
+            inner: Mutex::new(Inner { db, hot, names }),
+            #[cfg(test)]
+            fuse: super::simulated::Fuse::default(),
+        })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -150,6 +156,8 @@ impl Tree {
 
     /// Runs `work` as one transaction: all of it happens, or nothing.
     pub(super) fn write<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, TreeError>) -> Result<T, TreeError> {
+        #[cfg(test)]
+        self.fuse.burn()?;
         let mut inner = self.lock();
         let Inner { db, hot, names } = &mut *inner;
         let db = db.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -12,7 +12,7 @@ fn tree() -> Tree {
     let attr = Attr { mode: 0o755, ..Attr::default() };
     tree.plant_root("0", attr).unwrap();
     let listing = tree.begin_listing().unwrap();
-    tree.end_listing(Ino::ROOT, listing, 10).unwrap();
+    tree.end_listing(Ino::ROOT, listing, at(0), 10).unwrap();
     tree
 }
 
@@ -160,12 +160,12 @@ fn a_name_that_box_cleaned_is_adopted() {
 #[test]
 fn news_moves_clean_fields_and_leaves_dirty_ones() {
     let tree = tree();
-    tree.learn(&item("11", "a", 1), |_| false, at(0)).unwrap();
+    tree.learn(&item("11", "a", 1), at(0), |_| false, at(0)).unwrap();
     let Lookup::Found(node) = tree.child(Ino::ROOT, "a").unwrap() else { panic!("not shown") };
-    tree.learn(&item("11", "b", 2), |_| false, at(1)).unwrap();
+    tree.learn(&item("11", "b", 2), at(1), |_| false, at(1)).unwrap();
     assert_eq!(tree.node(node.ino).unwrap().name, "b");
     tree.rename(Ino::ROOT, "b", Ino::ROOT, "mine", RenameHow::Replace, at(2)).unwrap();
-    tree.learn(&item("11", "theirs", 3), |_| false, at(3)).unwrap();
+    tree.learn(&item("11", "theirs", 3), at(3), |_| false, at(3)).unwrap();
     let node = tree.node(node.ino).unwrap();
     assert_eq!((node.name.as_str(), node.base.unwrap().name.as_str()), ("mine", "b"));
 }
@@ -173,8 +173,8 @@ fn news_moves_clean_fields_and_leaves_dirty_ones() {
 #[test]
 fn old_news_changes_nothing() {
     let tree = tree();
-    tree.learn(&item("11", "b", 7), |_| false, at(0)).unwrap();
-    tree.learn(&item("11", "a", 6), |_| false, at(1)).unwrap();
+    tree.learn(&item("11", "b", 7), at(0), |_| false, at(0)).unwrap();
+    tree.learn(&item("11", "a", 6), at(1), |_| false, at(1)).unwrap();
     assert!(matches!(tree.child(Ino::ROOT, "b").unwrap(), Lookup::Found(_)));
     assert!(matches!(tree.child(Ino::ROOT, "a").unwrap(), Lookup::Missing));
 }
@@ -183,10 +183,10 @@ fn old_news_changes_nothing() {
 fn an_item_of_the_name_and_bytes_of_ours_is_ours_and_other_bytes_are_a_conflict() {
     let tree = tree();
     let same = seal(&tree, &file(&tree, "same"), b"box");
-    tree.learn(&item("11", "same", 1), |_| false, at(2)).unwrap();
+    tree.learn(&item("11", "same", 1), at(2), |_| false, at(2)).unwrap();
     assert_eq!(tree.node(same.ino).unwrap().box_id.as_deref(), Some("11"));
     let other = seal(&tree, &file(&tree, "other.txt"), b"ours");
-    tree.learn(&item("12", "other.txt", 2), |_| false, at(2)).unwrap();
+    tree.learn(&item("12", "other.txt", 2), at(2), |_| false, at(2)).unwrap();
     let other = tree.node(other.ino).unwrap();
     assert!(other.box_id.is_none() && crate::base::is_conflict_name(&other.name));
     let Lookup::Found(theirs) = tree.child(Ino::ROOT, "other.txt").unwrap() else { panic!("not shown") };
@@ -197,7 +197,7 @@ fn an_item_of_the_name_and_bytes_of_ours_is_ours_and_other_bytes_are_a_conflict(
 fn a_folder_made_on_both_sides_is_one_folder_to_be_listed() {
     let tree = tree();
     let ours = tree.create(&new(Ino::ROOT, "dir", NodeKind::Folder), at(0)).unwrap();
-    tree.learn(&folder_item("22", "dir"), |_| false, at(1)).unwrap();
+    tree.learn(&folder_item("22", "dir"), at(1), |_| false, at(1)).unwrap();
     let ours = tree.node(ours.ino).unwrap();
     assert_eq!((ours.box_id.as_deref(), ours.complete), (Some("22"), false));
 }
@@ -205,10 +205,10 @@ fn a_folder_made_on_both_sides_is_one_folder_to_be_listed() {
 #[test]
 fn what_a_listing_does_not_mention_is_looked_at_and_not_dropped() {
     let tree = tree();
-    tree.learn(&item("11", "a", 1), |_| false, at(0)).unwrap();
+    tree.learn(&item("11", "a", 1), at(0), |_| false, at(0)).unwrap();
     let listing = tree.begin_listing().unwrap();
-    tree.learn_page(Ino::ROOT, listing, &[item("12", "b", 2)], |_| false, at(1)).unwrap();
-    let learned = tree.end_listing(Ino::ROOT, listing, 10).unwrap();
+    tree.learn_page(Ino::ROOT, listing, &[item("12", "b", 2)], at(1), |_| false, at(1)).unwrap();
+    let learned = tree.end_listing(Ino::ROOT, listing, at(0), 10).unwrap();
     assert_eq!(learned.look_at, vec![BoxId::file("11")]);
     assert!(matches!(tree.child(Ino::ROOT, "a").unwrap(), Lookup::Found(_)));
     tree.absent(&BoxId::file("11"), at(2)).unwrap();
@@ -218,12 +218,12 @@ fn what_a_listing_does_not_mention_is_looked_at_and_not_dropped() {
 #[test]
 fn a_conflict_keeps_both_and_the_local_inode() {
     let tree = tree();
-    tree.learn(&item("11", "doc", 1), |_| false, at(0)).unwrap();
+    tree.learn(&item("11", "doc", 1), at(0), |_| false, at(0)).unwrap();
     let Lookup::Found(node) = tree.child(Ino::ROOT, "doc").unwrap() else { panic!("not shown") };
     let (fresh, _) = tree.fresh_content(node.ino, at(1)).unwrap();
     let ours = Node { content: Some(fresh.id), ..*node };
     seal(&tree, &ours, b"ours");
-    tree.learn(&Remote { version: Some("v2".to_owned()), ..item("11", "doc", 2) }, |_| false, at(2)).unwrap();
+    tree.learn(&Remote { version: Some("v2".to_owned()), ..item("11", "doc", 2) }, at(2), |_| false, at(2)).unwrap();
     tree.split_conflict(ours.ino, at(3)).unwrap();
     let copy = tree.node(ours.ino).unwrap();
     assert!(copy.box_id.is_none() && crate::base::is_conflict_name(&copy.name));
@@ -302,7 +302,7 @@ fn a_reopened_tree_is_the_same() {
     let tree = Tree::open(&path, false).unwrap();
     tree.plant_root("0", Attr::default()).unwrap();
     let listing = tree.begin_listing().unwrap();
-    tree.end_listing(Ino::ROOT, listing, 1).unwrap();
+    tree.end_listing(Ino::ROOT, listing, at(0), 1).unwrap();
     let node = file(&tree, "a");
     let before = tree.node(node.ino).unwrap();
     drop(tree);

@@ -312,8 +312,22 @@ fn a_lost_call_is_found_out_about_before_anything_else() {
     assert!(matches!(next(&new), Plan::Repeat(again, Call::Upload(_)) if *again == lost));
 
     let mut other_bytes = with_bytes(picture(node(NodeKind::File)), ContentState::Writable);
-    other_bytes.attempts = vec![lost];
-    assert_eq!(next(&other_bytes), Plan::List(Ino(1)));
+    other_bytes.attempts = vec![lost.clone()];
+    assert_eq!(next(&other_bytes), Plan::FindOut(Box::new(lost), "0".to_owned()));
+}
+
+#[test]
+fn a_deleted_file_that_somebody_changed_or_moved_comes_back() {
+    let mut changed = deleted(synced());
+    let mut moved = changed.clone();
+    if let Some(remote) = changed.remote.as_mut() {
+        remote.version = Some("v2".to_owned());
+    }
+    assert_eq!(next(&changed), Plan::ComeBack);
+    if let Some(remote) = moved.remote.as_mut() {
+        remote.parent = Some("5".to_owned());
+    }
+    assert_eq!(next(&moved), Plan::ComeBack);
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn a_new_version_gets_another_inode_while_the_old_one_is_read() {
     rig.far.lock().unwrap().bytes.insert("7".to_owned(), b"changed".to_vec());
     let news =
         Remote { version: Some("v2".to_owned()), sequence: Some(1), ..remote(BoxId::file("7"), "far", b"changed") };
-    rig.tree.learn(&news, |id| rig.in_use(id), Timestamp::now()).unwrap();
+    rig.tree.learn(&news, Timestamp::now(), |id| rig.in_use(id), Timestamp::now()).unwrap();
     let now = rig.look("far").unwrap().ino;
     assert_ne!(now, ino);
     assert_eq!(rig.bytes(now), b"changed");
@@ -183,7 +183,7 @@ fn a_new_version_of_a_closed_file_is_read_at_its_next_open() {
     rig.far.lock().unwrap().bytes.insert("7".to_owned(), b"changed".to_vec());
     let news =
         Remote { version: Some("v2".to_owned()), sequence: Some(1), ..remote(BoxId::file("7"), "far", b"changed") };
-    rig.tree.learn(&news, |id| rig.in_use(id), Timestamp::now()).unwrap();
+    rig.tree.learn(&news, Timestamp::now(), |id| rig.in_use(id), Timestamp::now()).unwrap();
     assert_eq!(rig.look("far").unwrap().ino, ino);
     assert_eq!(rig.bytes(ino), b"changed");
 }

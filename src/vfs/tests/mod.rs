@@ -125,11 +125,12 @@ impl Engine {
                 ino,
                 listing,
                 &items,
+                Timestamp::now(),
                 |id| id.is_some_and(|id| self.content.get(id).is_some()),
                 Timestamp::now(),
             )
             .unwrap();
-        self.tree.end_listing(ino, listing, 100).unwrap();
+        self.tree.end_listing(ino, listing, Timestamp::now(), 100).unwrap();
         Ok(Listed)
     }
 

@@ -1,0 +1,299 @@
+//! What became of seals and mutating calls: recorded, tried again, held, or found out about.
+
+use super::{Core, Outage, RECHECK, SEAL_AGAIN, answer};
+use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint, fold};
+use crate::box_api::{ApiError, Applied, ExistingItem, Heals, Meaning};
+use crate::sync::backoff::backoff;
+use crate::sync::call::{Call, Target};
+use crate::sync::effect::{Answer, Effect, SealResult};
+use crate::sync::translate;
+use crate::tree::{AskError, Attempt, Finish, Hold, Presence, PushAsk, Settled, StoredStamp, TreeError};
+use std::time::Duration;
+
+/// A mutating call that is over.
+pub(super) struct Over<'a> {
+    pub attempt: AttemptId,
+    pub ino: Ino,
+    pub call: &'a Call,
+    /// It repeated a call whose outcome is not known: that Box did not carry out this one says nothing about the first.
+    pub again: bool,
+}
+
+impl Core {
+    pub(super) fn sealed(
+        &mut self,
+        ino: Ino,
+        content: ContentId,
+        result: SealResult,
+        now: Timestamp,
+    ) -> Result<(), TreeError> {
+        self.seals.remove(&ino);
+        if !self.tree.node(ino).is_ok_and(|node| node.content == Some(content)) {
+            // It was about bytes that a program has replaced meanwhile, or the node is gone.
+            return self.tree.set_due(ino, Some(now));
+        }
+        match result {
+            SealResult::Sealed { stamp, sha1 } => match self.tree.sealed(ino, content, stored(stamp), sha1) {
+                Ok(_) => {
+                    failpoint("seal.recorded");
+                    self.tree.set_due(ino, Some(now))
+                }
+                Err(TreeError::NoNode(_)) => Ok(()),
+                Err(error) => Err(error),
+            },
+            SealResult::Busy => self.tree.set_due(ino, Some(now.after(SEAL_AGAIN))),
+            SealResult::Unreadable(reason) => {
+                self.tree.give_up(ino, &format!("the local copy cannot be read: {reason}")).map(|_| ())
+            }
+        }
+    }
+
+    /// A mutating call is over, one way or another.
+    pub(super) fn over(
+        &mut self,
+        over: &Over<'_>,
+        result: Result<Answer, ApiError>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
+        let finish = match result {
+            Ok(Answer::Item(item)) => Finish::Answered(Box::new(translate::remote(&item, &self.me))),
+            Ok(Answer::Deleted) => Finish::Deleted,
+            Ok(Answer::BytesChanged) => {
+                self.not_applied(over, now)?;
+                return self.tree.unseal(over.ino, now);
+            }
+            Err(error) => return self.refused(over, &error, now, out),
+        };
+        self.reached();
+        let settled = self.tree.settle_attempt(over.attempt, &finish, now)?;
+        failpoint("call.settled");
+        self.after_settling(settled, out);
+        self.wake_parent(over.ino, now)?;
+        self.answer_pushes(over.ino)
+    }
+
+    /// A deleted folder waits for what was inside.
+    pub(super) fn wake_parent(&mut self, ino: Ino, now: Timestamp) -> Result<(), TreeError> {
+        if let Ok(node) = self.tree.node(ino) {
+            self.tree.set_due(node.parent, Some(now))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn after_settling(&mut self, settled: Settled, out: &mut Vec<Effect>) {
+        out.extend(settled.invalid.into_iter().map(Effect::Tell));
+        out.extend(settled.confirmed.into_iter().map(Effect::ToCache));
+    }
+
+    /// A call that Box did not carry out, or that may have been lost.
+    pub(super) fn refused(
+        &mut self,
+        over: &Over<'_>,
+        error: &ApiError,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
+        if error.applied() == Applied::Unknown {
+            self.tree.attempt_unknown(over.attempt)?;
+            failpoint("call.unknown");
+            self.unreachable(error, now);
+            return self.retry(over.ino, error, now);
+        }
+        if let Meaning::NameTaken { existing } = &error.meaning {
+            return self.name_taken(over, existing.as_deref(), now, out);
+        }
+        self.not_applied(over, now)?;
+        self.refused_for_good(over.ino, over.call, error, now, out)
+    }
+
+    pub(super) fn refused_for_good(
+        &mut self,
+        ino: Ino,
+        call: &Call,
+        error: &ApiError,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
+        let item = match call {
+            Call::Update { item, .. } | Call::Delete { item, .. } => Some(item.clone()),
+            Call::Upload(upload) => match &upload.target {
+                Target::Version { file_id, .. } => Some(BoxId::file(file_id.clone())),
+                Target::New { parent, .. } => Some(BoxId::folder(parent.clone())),
+            },
+            Call::CreateFolder { parent, .. } => Some(BoxId::folder(parent.clone())),
+            Call::Copy { .. } => None,
+        };
+        match (&error.meaning, call, item) {
+            (Meaning::NotFound | Meaning::Trashed, Call::Delete { item, .. }, _) => {
+                self.tree.lost(item, now)?;
+                self.wake_parent(ino, now)
+            }
+            // The version to be copied is gone: the bytes here go up instead.
+            (Meaning::NotFound | Meaning::Trashed, Call::Copy { .. }, _) => {
+                self.tree.unseal(ino, now)?;
+                self.retry(ino, error, now)
+            }
+            (Meaning::NotFound | Meaning::Trashed | Meaning::Changed, _, Some(item)) => {
+                self.look(item, now, out);
+                self.retry(ino, error, now)
+            }
+            (Meaning::FolderNotEmpty, ..) => {
+                self.listed.remove(&ino);
+                self.list(ino, None, now, out)?;
+                self.retry(ino, error, now)
+            }
+            (Meaning::DigestMismatch | Meaning::BadDigest | Meaning::LocalFile, ..) => {
+                self.tree.unseal(ino, now)?;
+                self.retry(ino, error, now)
+            }
+            _ => match error.heals() {
+                Heals::Waiting { .. } | Heals::SignIn => {
+                    self.unreachable(error, now);
+                    self.retry(ino, error, now)
+                }
+                Heals::Never => {
+                    let hold = Hold::Failed { reason: error.to_string(), errno: errno_name(&error.meaning).to_owned() };
+                    self.tree.hold(ino, Some(hold), None)?;
+                    self.fail_pushes(ino, error)
+                }
+            },
+        }
+    }
+
+    /// Box certainly did not carry out this call; if it repeated a lost one, that one's outcome is as open as before.
+    pub(super) fn not_applied(&mut self, over: &Over<'_>, now: Timestamp) -> Result<(), TreeError> {
+        if over.again {
+            return self.tree.attempt_unknown(over.attempt);
+        }
+        self.tree.settle_attempt(over.attempt, &Finish::NotApplied, now).map(|_| ())
+    }
+
+    /// 409: the item that has the name is looked at; what it is decides (ours after all, adopted, waited for, or a conflict).
+    pub(super) fn name_taken(
+        &mut self,
+        over: &Over<'_>,
+        existing: Option<&ExistingItem>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
+        let (attempt, ino) = (over.attempt, over.ino);
+        // Until it has been looked at, the holder may be what a lost call made.
+        self.tree.attempt_unknown(attempt)?;
+        self.tree.set_due(ino, Some(now.after(RECHECK)))?;
+        let Some(open) = self.tree.attempt(attempt)? else { return Ok(()) };
+        if open.call.target.is_some() {
+            self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
+        }
+        let Some(existing) = existing else {
+            let parent = open.call.parent.map(|id| self.tree.folder_of(&id)).transpose()?.flatten();
+            return parent.map_or(Ok(()), |parent| self.list(parent, None, now, out));
+        };
+        match self.clash(&open, existing)? {
+            Some(name) => {
+                self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
+                let hold = Hold::NeedsUser { reason: format!("name clashes with {name}") };
+                self.tree.hold(ino, Some(hold), None).map(|_| ())
+            }
+            None => {
+                self.look(existing.id.clone(), now, out);
+                Ok(())
+            }
+        }
+    }
+
+    /// A sibling whose name we think distinct, and Box does not.
+    pub(super) fn clash(&self, attempt: &Attempt, existing: &ExistingItem) -> Result<Option<String>, TreeError> {
+        let Some(holder) = self.tree.by_item(&existing.id)? else { return Ok(None) };
+        let Some(wanted) = &attempt.call.name else { return Ok(None) };
+        let stays = holder.presence == Presence::Here && holder.base.as_ref().is_some_and(|b| b.name == holder.name);
+        Ok((stays && holder.name == existing.name && fold(wanted) != fold(&existing.name)).then_some(holder.name))
+    }
+
+    /// Tries the node again after a growing wait.
+    pub(super) fn retry(&mut self, ino: Ino, error: &ApiError, now: Timestamp) -> Result<(), TreeError> {
+        let Ok(node) = self.tree.node(ino) else { return Ok(()) };
+        let told = match error.heals() {
+            Heals::Waiting { after } => after,
+            _ => None,
+        };
+        let wait = backoff(node.failures + 1, (self.jitter)(), told);
+        let hold = Hold::Retrying { reason: error.to_string() };
+        self.tree.hold(ino, Some(hold), Some(now.after(wait)))?;
+        Ok(())
+    }
+
+    /// Box answered: whatever kept it out of reach is over.
+    pub(in crate::sync) fn reached(&mut self) {
+        if self.outage.reason.is_some() {
+            log::info!("Box can be reached again");
+        }
+        self.outage = Outage::default();
+    }
+
+    /// Stops new calls for a while if Box as a whole cannot be reached.
+    pub(super) fn unreachable(&mut self, error: &ApiError, now: Timestamp) {
+        let sign_in = matches!(error.meaning, Meaning::SignInNeeded);
+        if !sign_in && !matches!(error.meaning, Meaning::NotSent) {
+            return;
+        }
+        if self.outage.reason.is_none() {
+            log::warn!("Box cannot be used: {error}");
+        }
+        let failures = self.outage.failures.saturating_add(1);
+        let wait = backoff(failures, (self.jitter)(), None).min(Duration::from_secs(60));
+        self.outage =
+            Outage { failures, until: Some(now.after(wait)), reason: Some(error.to_string()), sign_in_needed: sign_in };
+    }
+
+    pub(super) fn answer_pushes(&mut self, ino: Ino) -> Result<(), TreeError> {
+        let clean = self.tree.node(ino).is_ok_and(|n| n.dirty_since.is_none());
+        if clean {
+            for push in take_pushes(&mut self.pushes, ino) {
+                answer(Some(push.reply), Ok(()));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn fail_pushes(&mut self, ino: Ino, error: &ApiError) -> Result<(), TreeError> {
+        for push in take_pushes(&mut self.pushes, ino) {
+            answer(Some(push.reply), Err(ask_error(error)));
+        }
+        Ok(())
+    }
+}
+
+fn take_pushes(pushes: &mut Vec<PushAsk>, ino: Ino) -> Vec<PushAsk> {
+    let (mine, others) = std::mem::take(pushes).into_iter().partition(|p| p.ino == ino);
+    *pushes = others;
+    mine
+}
+
+fn stored(stamp: crate::content::Stamp) -> StoredStamp {
+    StoredStamp { size: stamp.size, mtime_ns: stamp.mtime_ns, ctime_ns: stamp.ctime_ns }
+}
+
+/// What a failed question means to the file system.
+pub fn ask_error(error: &ApiError) -> AskError {
+    match (&error.meaning, error.heals()) {
+        (Meaning::NotFound | Meaning::Trashed, _) => AskError::Gone,
+        (Meaning::SignInNeeded, _) => AskError::SignInNeeded,
+        (Meaning::LocalFile, _) => AskError::DiskFull,
+        (_, Heals::Waiting { .. }) => AskError::Unreachable(error.to_string()),
+        _ => AskError::Refused(error.to_string()),
+    }
+}
+
+/// The errno that a program is told for a refusal, by name: the table of numbers is the kernel room's.
+fn errno_name(meaning: &Meaning) -> &'static str {
+    match meaning {
+        Meaning::NoAccess | Meaning::Locked | Meaning::InsufficientScope => "EACCES",
+        Meaning::ForbiddenByPolicy => "EPERM",
+        Meaning::OutOfQuota => "EDQUOT",
+        Meaning::FileTooLarge => "EFBIG",
+        Meaning::BadName => "EINVAL",
+        Meaning::NameTooLong => "ENAMETOOLONG",
+        _ => "EIO",
+    }
+}

@@ -1,0 +1,142 @@
+//! Operations and faults are over: everything settles, and the invariants hold (DESIGN.md section 6).
+
+use super::posix::{Seen, Snapshot};
+use super::step::Fault;
+use super::world::{Verdict, World, same};
+use crate::base::{BoxId, Ino, is_conflict_name};
+use crate::sync::effect::Event;
+use crate::tree::{Ask, Node, Presence};
+use std::collections::BTreeSet;
+
+/// Mutating calls that a quiet end takes at most, for each node; and some that every end may take (a cycle of names is broken
+/// by two more).
+const CALLS_A_NODE: usize = 5;
+const CALLS_FREE: usize = 6;
+
+/// Conflict copies that one edit by others can make: of the bytes it covers, and of a new file that took the old name.
+const COPIES_AN_EDIT: usize = 2;
+
+/// Events until everything is quiet: far more than any trace needs, few enough to see a loop.
+const MOST_EVENTS: usize = 4000;
+
+/// Rounds of listing every folder until news and local changes have met.
+const ROUNDS: usize = 4;
+
+impl World {
+    pub fn end(&mut self) -> Verdict {
+        self.told.push("THE END".to_owned());
+        for slot in self.open.keys().copied().collect::<Vec<_>>() {
+            self.close(slot)?;
+        }
+        let nodes = self.nodes()?.len();
+        let before = self.calls;
+        self.settle()?;
+        if self.shared {
+            for _ in 0..ROUNDS {
+                self.list_everything()?;
+            }
+        }
+        let made = self.calls - before;
+        let bound = CALLS_FREE + CALLS_A_NODE * nodes;
+        if made > bound {
+            return Err(format!("I1: {made} calls until it was quiet, {bound} should do"));
+        }
+        self.all_is_clean()?;
+        self.one_more_pass()?;
+        self.same_everywhere()?;
+        self.no_bytes_lost()?;
+        self.bounded()
+    }
+
+    fn nodes(&self) -> Result<Vec<Node>, String> {
+        self.tree.every_node().map_err(|e| e.to_string())
+    }
+
+    /// Performs and hears everything in order, and lets time pass, until nothing is left to wait for.
+    pub fn settle(&mut self) -> Verdict {
+        for _ in 0..MOST_EVENTS {
+            if !self.tasks.is_empty() {
+                self.perform(0, Fault::Fine)?;
+            } else if !self.outcomes.is_empty() {
+                self.hear(0)?;
+            } else if let Some(at) = self.next_tick()? {
+                self.now = self.now.max(at);
+                self.feed(Event::Tick)?;
+            } else {
+                return Ok(());
+            }
+        }
+        let dirty: Vec<Node> = self.nodes()?.into_iter().filter(|n| n.dirty_since.is_some()).collect();
+        Err(format!("I1: never quiet; dirty: {dirty:?}"))
+    }
+
+    fn list_everything(&mut self) -> Verdict {
+        for folder in self.nodes()?.into_iter().filter(|n| n.is_folder() && n.box_id.is_some()) {
+            let (reply, _nobody) = tokio::sync::oneshot::channel();
+            self.feed(Event::Asked(Ask::List { ino: folder.ino, reply }))?;
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// I1: each node is clean or in a named terminal state.
+    fn all_is_clean(&self) -> Verdict {
+        for node in self.nodes()? {
+            let named = node.hold.as_ref().is_some_and(|h| h.is_terminal());
+            if node.dirty_since.is_some() && (!self.shared || !named) {
+                let why = self.tree.picture(node.ino).map_err(|e| e.to_string())?;
+                return Err(format!("I1: quiet, and this is not in Box: {why:?}"));
+            }
+            if node.presence == Presence::Deleted && node.dirty_since.is_none() {
+                return Err(format!("I1: a deleted node stays for good: {node:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// I1: a start that finds everything in order makes no call.
+    fn one_more_pass(&mut self) -> Verdict {
+        let before = self.calls;
+        self.crash()?;
+        self.settle()?;
+        if self.calls == before { Ok(()) } else { Err("I1: one more pass makes calls".to_owned()) }
+    }
+
+    fn same_everywhere(&self) -> Verdict {
+        let (mount, cloud) = (self.mount()?, self.cloud.snapshot());
+        if !self.shared {
+            same("I5: the mount", &mount, "the POSIX model", &self.posix.snapshot())?;
+            return same("I5: Box", &cloud, "the POSIX model", &self.posix.snapshot());
+        }
+        let held: BTreeSet<Ino> = self.nodes()?.iter().filter(|n| n.hold.is_some()).map(|n| n.ino).collect();
+        if held.is_empty() { same("I1: the mount", &mount, "Box", &cloud) } else { Ok(()) }
+    }
+
+    /// I2: what programs wrote last is in Box, or in a data file that a node has.
+    fn no_bytes_lost(&self) -> Verdict {
+        let nodes = self.nodes()?;
+        for (ino, bytes) in &self.written {
+            let here =
+                |node: &Node| node.content.is_some_and(|id| self.disk().get(id).is_some_and(|d| d.bytes == *bytes));
+            let there = |_: &BoxId, held: &super::cloud::Held| held.versions.iter().any(|v| v.bytes == *bytes);
+            if !nodes.iter().any(here) && !self.cloud.all().any(|(id, held)| there(id, held)) {
+                return Err(format!("I2: lost: '{}' of node {ino}", String::from_utf8_lossy(bytes)));
+            }
+        }
+        Ok(())
+    }
+
+    /// I8: no more versions than saves, and one for each fault. I9: no conflict copy that nobody's edit made.
+    fn bounded(&self) -> Verdict {
+        let versions: usize = self.cloud.all().map(|(_, held)| held.versions.len()).sum();
+        if !self.shared && versions > self.saves + self.faults {
+            return Err(format!("I8: {versions} versions of {} saves and {} faults", self.saves, self.faults));
+        }
+        let copies = |seen: &Snapshot| seen.iter().filter(|(p, s)| is_conflict_name(p) && **s != Seen::Folder).count();
+        let copies = copies(&self.cloud.snapshot());
+        if copies > COPIES_AN_EDIT * self.foreign_edits {
+            return Err(format!("I9: {copies} conflict copies of {} edits by others", self.foreign_edits));
+        }
+        Ok(())
+    }
+}
