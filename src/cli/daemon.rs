@@ -13,7 +13,7 @@ use crate::config::{Passthrough, Settings};
 use crate::content::{Content, Dirs, Limits};
 use crate::control::{Answerer, ControlServer, Facts};
 use crate::fuse::{self, Mounted};
-use crate::sync::{Engine, Parts, recover};
+use crate::sync::{Engine, Line, Parts, recover};
 use crate::tree::Tree;
 use crate::vfs::{self, Vfs};
 
@@ -161,7 +161,7 @@ impl Daemon {
         };
         let mounted =
             fuse::mount(&mount_request(mountpoint, settings), vfs, runtime.handle().clone(), news).map_err(failed)?;
-        let parts = Parts { tree: tree.clone(), content, client, me: identity.me, asks, ask, tell };
+        let parts = Parts { tree: tree.clone(), content, line: Line::new(client), me: identity.me, asks, ask, tell };
         let engine = Arc::new(Engine::start(parts, runtime.handle()).map_err(failed)?);
         let (unmount, unmount_asked) = mpsc::channel(1);
         let (asked_sender, asked) = mpsc::channel(MAX_REQUESTS);

@@ -53,6 +53,29 @@ impl DataFile {
         Ok(Sealing::Sealed { stamp, sha1, size: stamp.size })
     }
 
+    /// The bytes as they are at this moment, although somebody may still write: only the stamps before and after tell that they
+    /// are of one instant, and before a commit they have to be compared again.
+    ///
+    /// Blocks like [`DataFile::seal`].
+    pub fn seal_open(&self) -> Result<Sealing> {
+        if !self.is_whole() {
+            return Ok(Sealing::Incomplete);
+        }
+        self.sync(false)?;
+        let file = self.reader();
+        let Some(stamp) = proving_stamp(&file)? else { return Ok(Sealing::Busy) };
+        let sha1 = match hash_file(&file, stamp.size) {
+            Ok(sha1) => sha1,
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(Sealing::Busy),
+            Err(e) => return Err(meaning("hashing a data file")(e)),
+        };
+        self.sync(false)?;
+        if Stamp::of(&file)? != stamp {
+            return Ok(Sealing::Busy);
+        }
+        Ok(Sealing::Sealed { stamp, sha1, size: stamp.size })
+    }
+
     /// Whether the bytes are still those of `stamp`, which was taken by [`DataFile::seal`]. Syncs first, so it blocks.
     pub fn still(&self, stamp: &Stamp) -> Result<bool> {
         self.sync(false)?;

@@ -54,6 +54,7 @@ pub struct Core {
     me: String,
     calls: HashMap<Ino, Flight>,
     seals: HashSet<Ino>,
+    completing: HashSet<Ino>,
     listings: HashMap<Ino, Listing>,
     /// Items being looked at, and since when.
     looks: HashMap<BoxId, Timestamp>,
@@ -99,6 +100,7 @@ impl Core {
             me,
             calls: HashMap::new(),
             seals: HashSet::new(),
+            completing: HashSet::new(),
             listings: HashMap::new(),
             looks: HashMap::new(),
             pushes: Vec::new(),
@@ -136,6 +138,11 @@ impl Core {
     /// Takes one event in and says what to do. An error of the tree is the end of the engine: nothing can be trusted then.
     pub fn apply(&mut self, event: Event, now: Timestamp) -> Result<Vec<Effect>, TreeError> {
         let mut out = Vec::new();
+        // While there is no room, a hint that something changed cannot start anything: the database remembers it.
+        let idle = self.crowded && matches!(event, Event::Asked(Ask::Changed(_) | Ask::Released(_)));
+        if idle {
+            return Ok(out);
+        }
         match event {
             Event::Started => out.push(Effect::Follow(self.tree.meta(POSITION)?)),
             Event::Tick => {}
@@ -147,7 +154,8 @@ impl Core {
             Event::Looked { id, result } => self.looked(&id, result, now, &mut out)?,
             Event::Page { folder, listing, items } => self.page(folder, listing, &items, now, &mut out)?,
             Event::Listed { folder, listing, result } => self.listed(folder, listing, result, now, &mut out)?,
-            Event::Sealed { ino, content, result } => self.sealed(ino, content, result, now)?,
+            Event::Sealed { ino, content, open, result } => self.sealed(ino, content, open, result, now)?,
+            Event::Completed { ino, result } => self.completed(ino, result, now)?,
             Event::News { entries, next } => self.news(&entries, &next, now, &mut out)?,
             Event::NewsLost => self.revalidate(now, &mut out)?,
             Event::Fetched { ok } => {
@@ -198,7 +206,9 @@ impl Core {
                 if self.step(ino, now, out)? {
                     moved = true;
                 } else {
+                    // What comes after it would most likely have to wait too: the next answer makes room.
                     self.crowded = true;
+                    return Ok(());
                 }
             }
             if !moved {
@@ -212,6 +222,7 @@ impl Core {
         let Some(picture) = self.tree.picture(ino)? else { return Ok(true) };
         let open = (self.open)(picture.node.content);
         let memory = self.memory(ino, picture.node.parent, now);
+        let open = OpenState { pushed: self.pushes.iter().any(|p| p.ino == ino), ..open };
         match plan(&picture, open, memory) {
             Plan::Clean => {
                 self.tree.clean(ino)?;
@@ -223,7 +234,9 @@ impl Core {
                 failpoint("forget.recorded");
                 self.tree.set_due(parent, Some(now))?;
             }
-            Plan::Seal(content) => return self.seal(ino, content, out),
+            Plan::Seal(content) => return self.seal(ino, content, false, out),
+            Plan::SealOpen(content) => return self.seal(ino, content, true, out),
+            Plan::Complete(content) => self.complete(ino, content, out)?,
             Plan::Call(call) => return self.call(ino, call, now, out),
             Plan::Repeat(attempt, call) => return self.repeat(ino, &attempt, call, now, out),
             Plan::Look(id) => {
@@ -288,7 +301,7 @@ impl Core {
         self.tree.set_due(ino, again)
     }
 
-    fn seal(&mut self, ino: Ino, content: ContentId, out: &mut Vec<Effect>) -> Result<bool, TreeError> {
+    fn seal(&mut self, ino: Ino, content: ContentId, open: bool, out: &mut Vec<Effect>) -> Result<bool, TreeError> {
         if self.seals.contains(&ino) {
             self.tree.set_due(ino, None)?;
             return Ok(true);
@@ -298,7 +311,7 @@ impl Core {
         }
         self.seals.insert(ino);
         self.tree.set_due(ino, None)?;
-        out.push(Effect::Seal { ino, content });
+        out.push(Effect::Seal { ino, content, open });
         Ok(true)
     }
 

@@ -5,7 +5,7 @@ use crate::base::Sha1Digest;
 use crate::base::{AttemptId, BoxId, ContentId, Ino};
 use crate::box_api::{ApiError, Event as BoxEvent, Item};
 use crate::content::Stamp;
-use crate::tree::{Ask, FetchAsk, Invalidation};
+use crate::tree::{Ask, AskError, FetchAsk, Invalidation};
 
 /// Something that happened.
 #[derive(Debug)]
@@ -47,7 +47,13 @@ pub enum Event {
     Sealed {
         ino: Ino,
         content: ContentId,
+        open: bool,
         result: SealResult,
+    },
+    /// The rest of a changed file is here, or cannot be had.
+    Completed {
+        ino: Ino,
+        result: Result<(), AskError>,
     },
     /// A page of Box's events; `next` is the place in the stream after it.
     News {
@@ -92,7 +98,14 @@ pub enum Effect {
         ino: Ino,
         call: Call,
     },
+    /// `open`: although somebody can still write, as the bytes are at this moment.
     Seal {
+        ino: Ino,
+        content: ContentId,
+        open: bool,
+    },
+    /// Fetch what is missing of a changed file.
+    Complete {
         ino: Ino,
         content: ContentId,
     },

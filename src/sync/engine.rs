@@ -3,10 +3,9 @@
 use super::board::{Board, Reach, Uploading};
 use super::core::{Core, OpenProbe};
 use super::effect::{Effect, Event};
-use super::executor::{Executor, MAX_PARTS, MAX_QUESTIONS};
+use super::executor::{Executor, Line, MAX_PARTS, MAX_QUESTIONS};
 use super::planner::{FolderMemory, OpenState, Plan, plan};
 use crate::base::{ContentId, Timestamp};
-use crate::box_api::BoxClient;
 use crate::content::Content;
 use crate::tree::{Ask, Invalidation, Picture, Tree, TreeError};
 use std::collections::BTreeMap;
@@ -30,7 +29,7 @@ const RESTART_AFTER: Duration = Duration::from_secs(1);
 pub struct Parts {
     pub tree: Arc<Tree>,
     pub content: Arc<Content>,
-    pub client: BoxClient,
+    pub line: Line,
     /// The signed-in user's id.
     pub me: String,
     pub asks: mpsc::Receiver<Ask>,
@@ -45,7 +44,7 @@ pub struct Engine {
     content: Arc<Content>,
     asks: mpsc::Sender<Ask>,
     board: Arc<Board>,
-    client: BoxClient,
+    line: Line,
     stop: watch::Sender<bool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -61,14 +60,14 @@ impl Engine {
         parts.tree.hurry(now)?;
         let board = Arc::new(Board::default());
         let (stop, stopped) = watch::channel(false);
-        let client = parts.client.clone();
+        let line = parts.line.clone();
         let (tree, content, asks) = (parts.tree.clone(), parts.content.clone(), parts.ask.clone());
         let (shown, runtime) = (board.clone(), runtime.clone());
         let thread = std::thread::Builder::new()
             .name("sync".to_owned())
             .spawn(move || supervise(parts, shown, runtime, stopped))
             .map_err(|e| TreeError::Damaged(format!("no thread for the engine: {e}")))?;
-        Ok(Engine { tree, content, asks, board, client, stop, thread: Mutex::new(Some(thread)) })
+        Ok(Engine { tree, content, asks, board, line, stop, thread: Mutex::new(Some(thread)) })
     }
 
     pub(super) fn tree(&self) -> &Tree {
@@ -108,11 +107,11 @@ impl Engine {
 
     /// Calls made so far, by kind.
     pub fn calls(&self) -> BTreeMap<&'static str, u64> {
-        self.client.calls()
+        self.line.calls()
     }
 
     pub fn throttled_until(&self) -> Option<Timestamp> {
-        self.client.throttled_until()
+        self.line.throttled_until()
     }
 
     /// Stops at once: calls on their way are cut off, and found out about after the next start.
@@ -160,7 +159,7 @@ async fn run(
 ) -> Result<(), TreeError> {
     let (events, mut outcomes) = mpsc::channel(MAX_EVENTS);
     let executor = Executor {
-        client: parts.client.clone(),
+        client: parts.line.client(),
         tree: parts.tree.clone(),
         content: parts.content.clone(),
         board: board.clone(),
@@ -217,7 +216,7 @@ fn open_probe(content: Arc<Content>) -> OpenProbe {
 
 fn open_state(content: &Content, id: Option<ContentId>) -> OpenState {
     match id.and_then(|id| content.get(id)) {
-        Some(file) => OpenState { handles: true, writers: file.writers() > 0 },
+        Some(file) => OpenState { handles: true, writers: file.writers() > 0, pushed: false },
         None => OpenState::default(),
     }
 }

@@ -10,11 +10,36 @@ use super::executor_upload as upload;
 use crate::base::{BoxId, Ino, Timestamp, failpoint};
 use crate::box_api::{ApiError, BoxClient, ItemChange, Meaning};
 use crate::content::Content;
-use crate::tree::{Invalidation, Tree};
+use crate::tree::{AskError, Invalidation, Tree};
 use futures_util::FutureExt;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
+
+/// The way to Box, as the engine carries it: what it may be used for is the executors' business.
+#[derive(Clone)]
+pub struct Line(BoxClient);
+
+impl Line {
+    pub fn new(client: BoxClient) -> Line {
+        Line(client)
+    }
+
+    pub(super) fn client(&self) -> BoxClient {
+        self.0.clone()
+    }
+
+    /// Calls made so far, by kind.
+    pub fn calls(&self) -> BTreeMap<&'static str, u64> {
+        self.0.calls()
+    }
+
+    /// Until when Box, or our own budget, lets no call through.
+    pub fn throttled_until(&self) -> Option<Timestamp> {
+        self.0.throttled_until()
+    }
+}
 
 /// What every executor works with.
 #[derive(Clone)]
@@ -59,9 +84,13 @@ impl Executor {
                 failpoint(answered(&call));
                 self.report(Event::Answered { attempt, ino, call: Box::new(call), result }).await;
             }
-            Effect::Seal { ino, content } => {
-                let result = bytes::seal(&self, content).await;
-                self.report(Event::Sealed { ino, content, result }).await;
+            Effect::Seal { ino, content, open } => {
+                let result = bytes::seal(&self, content, open).await;
+                self.report(Event::Sealed { ino, content, open, result }).await;
+            }
+            Effect::Complete { ino, content } => {
+                let result = bytes::complete(&self, content).await;
+                self.report(Event::Completed { ino, result }).await;
             }
             Effect::List { folder, id, listing } => self.list(folder, &id, listing).await,
             Effect::Look(id) => self.look(id).await,
@@ -161,7 +190,8 @@ enum Fallback {
     Call { attempt: crate::base::AttemptId, ino: Ino, call: Box<Call> },
     List { folder: Ino, listing: i64 },
     Look(BoxId),
-    Seal { ino: Ino, content: crate::base::ContentId },
+    Seal { ino: Ino, content: crate::base::ContentId, open: bool },
+    Complete(Ino),
 }
 
 impl Fallback {
@@ -172,7 +202,8 @@ impl Fallback {
             }
             Effect::List { folder, listing, .. } => Fallback::List { folder: *folder, listing: *listing },
             Effect::Look(id) => Fallback::Look(id.clone()),
-            Effect::Seal { ino, content } => Fallback::Seal { ino: *ino, content: *content },
+            Effect::Seal { ino, content, open } => Fallback::Seal { ino: *ino, content: *content, open: *open },
+            Effect::Complete { ino, .. } => Fallback::Complete(*ino),
             Effect::Follow(_) | Effect::Fetch(_) | Effect::Tell(_) | Effect::Drop(_) | Effect::ToCache(_) => {
                 Fallback::Nothing
             }
@@ -185,9 +216,10 @@ impl Fallback {
             Fallback::Call { attempt, ino, call } => Event::Answered { attempt, ino, call, result: Err(lost()) },
             Fallback::List { folder, listing } => Event::Listed { folder, listing, result: Err(lost()) },
             Fallback::Look(id) => Event::Looked { id, result: Err(lost()) },
-            Fallback::Seal { ino, content } => {
+            Fallback::Complete(ino) => Event::Completed { ino, result: Err(AskError::Stopping) },
+            Fallback::Seal { ino, content, open } => {
                 let result = super::effect::SealResult::Busy;
-                Event::Sealed { ino, content, result }
+                Event::Sealed { ino, content, open, result }
             }
         })
     }

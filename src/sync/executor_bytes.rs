@@ -4,7 +4,7 @@ use super::effect::SealResult;
 use super::executor::Executor;
 use crate::base::{ContentId, failpoint};
 use crate::box_api::{ApiError, Meaning};
-use crate::content::{ContentError, DataFile, FetchError, Place, Ranges, Saved, Sealing};
+use crate::content::{Arrived, ContentError, DataFile, FetchError, Place, Ranges, Saved, Sealing};
 use crate::tree::{AskError, ContentRow, ContentState, FetchAsk};
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,15 +42,17 @@ pub async fn blocking<T: Send + 'static>(
 }
 
 /// Finds out whether the bytes can still change, and what they are.
-pub async fn seal(executor: &Executor, id: ContentId) -> SealResult {
+pub async fn seal(executor: &Executor, id: ContentId, open: bool) -> SealResult {
     let file = match data_file(executor, id).await {
         Ok((file, _)) => file,
+        // A name exists before its data file: whoever makes it is at work, or died, and the next open makes it.
+        Err(_) if never_closed(executor, id) => return SealResult::Busy,
         Err(reason) => return SealResult::Unreadable(reason),
     };
     for wait in PROBE_WAITS {
         let (probed, content) = (file.clone(), executor.content.clone());
         let sealing = blocking(move || {
-            let sealing = probed.seal(None).map_err(|e| e.to_string())?;
+            let sealing = if open { probed.seal_open() } else { probed.seal(None) }.map_err(|e| e.to_string())?;
             // Sealed means on the disk, the name included.
             content.sync_spool().map_err(|e| e.to_string())?;
             failpoint("seal.synced");
@@ -65,6 +67,51 @@ pub async fn seal(executor: &Executor, id: ContentId) -> SealResult {
         }
     }
     SealResult::Busy
+}
+
+/// No close of the content was ever noted.
+fn never_closed(executor: &Executor, id: ContentId) -> bool {
+    executor
+        .tree
+        .content(id)
+        .ok()
+        .flatten()
+        .is_some_and(|row| row.stamp.is_none() && row.state == ContentState::Writable)
+}
+
+/// Fetches whatever is missing of a changed file, and notes that it is whole.
+pub async fn complete(executor: &Executor, id: ContentId) -> Result<(), AskError> {
+    let (file, row) = data_file(executor, id).await.map_err(AskError::Refused)?;
+    let origin = row.origin.ok_or(AskError::Gone)?;
+    while !file.is_whole() {
+        let size = file.size().map_err(|e| AskError::Refused(e.to_string()))?;
+        for range in file.claim(0..size) {
+            let ask = FetchAsk {
+                ino: row.ino,
+                content: id,
+                file_id: origin.file_id.clone(),
+                version: Some(origin.version.clone()),
+                range,
+                reply: None,
+            };
+            let outcome = receive(executor, &ask, &file).await;
+            file.release_claim(ask.range.clone(), outcome.clone());
+            outcome.map_err(|e| ask_error(&e))?;
+        }
+        // What others were fetching already.
+        if let Arrived::Failed(error) = file.wait_for(0..size).await {
+            return Err(ask_error(&error));
+        }
+    }
+    let tree = executor.tree.clone();
+    blocking(move || {
+        file.save_ranges(|ranges| {
+            let present = (!ranges.is_whole()).then(|| ranges.to_bytes());
+            tree.save_ranges(id, present).map_err(|e| e.to_string())
+        })
+    })
+    .await
+    .map_err(AskError::Refused)
 }
 
 /// Fetches a range into the data file and ends the claim on it. Returns whether Box answered.

@@ -23,6 +23,7 @@ mod translate;
 
 pub use board::{Reach, Uploading};
 pub use engine::{Engine, Parts};
+pub use executor::Line;
 pub use planner::hold_reason;
 pub use recovery::{Recovered, recover};
 pub use report::{Failing, Left, Report};

@@ -13,6 +13,8 @@ use crate::tree::{
 pub struct OpenState {
     pub handles: bool,
     pub writers: bool,
+    /// A program waits in `close` or `fsync` until Box has the bytes of now (durability `box`).
+    pub pushed: bool,
 }
 
 /// What the engine itself remembers about a deleted folder.
@@ -35,6 +37,10 @@ pub enum Plan {
     Forget,
     /// Find out whether the bytes can still change, and their digest.
     Seal(ContentId),
+    /// Take the bytes as they are now, although somebody can still write.
+    SealOpen(ContentId),
+    /// Fetch what is missing.
+    Complete(ContentId),
     Call(Call),
     /// Send again what an attempt of unknown outcome asked for.
     Repeat(Box<Attempt>, Call),
@@ -226,17 +232,23 @@ fn file(picture: &Picture, parent: &str, open: OpenState) -> Plan {
 fn bytes(picture: &Picture, parent: &str, open: OpenState) -> Plan {
     let node = &picture.node;
     let Some(content) = &picture.content else { return Plan::Wait(Wait::MissingRanges) };
-    if open.writers {
+    if open.writers && !open.pushed {
         return Plan::Wait(Wait::OpenForWriting);
     }
     if let Some(copy) = copy(node, content, parent) {
         return slot(picture).unwrap_or(copy);
     }
     if content.ranges.is_some() {
-        return Plan::Wait(Wait::MissingRanges);
+        return Plan::Complete(content.id);
     }
-    if node.unsealed || !matches!(content.state, ContentState::Sealed { .. }) {
-        return Plan::Seal(content.id);
+    let sealed = matches!(content.state, ContentState::Sealed { .. });
+    match (node.unsealed, open.pushed) {
+        (true, true) if !sealed => return Plan::SealOpen(content.id),
+        (true, true) if Some(node.generation) == sent(node) => return Plan::Wait(Wait::OpenForWriting),
+        (true, true) => {}
+        (true, false) => return Plan::Seal(content.id),
+        (false, _) if !sealed => return Plan::Seal(content.id),
+        (false, _) => {}
     }
     if let Some(step) = slot(picture) {
         return step;
@@ -248,6 +260,11 @@ fn bytes(picture: &Picture, parent: &str, open: OpenState) -> Plan {
         }
         Some(item) => version(picture, item, parent),
     }
+}
+
+/// The generation that Box has.
+fn sent(node: &Node) -> Option<u64> {
+    node.base.as_ref().and_then(|b| b.generation)
 }
 
 /// A file without an id whose bytes are, untouched, a version in Box: that version is copied there.

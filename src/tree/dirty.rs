@@ -150,12 +150,15 @@ impl Tree {
         })
     }
 
-    /// Dirty nodes after `after` in the order of their inode numbers; with `held` only those that have a hold.
+    /// Dirty nodes that Box has to hear of, after `after` in the order of their inode numbers; with `held` only those that have a hold.
     pub fn dirty(&self, after: Ino, held: bool, limit: usize) -> Result<Vec<Node>, TreeError> {
         let inner = self.lock();
         let held = if held { "AND hold IS NOT NULL" } else { "" };
+        // A deleted node that Box does not have is nobody's business but its last reader's.
         let sql = format!(
-            "SELECT {} FROM nodes WHERE dirty_since IS NOT NULL AND ino > ?1 {held} ORDER BY ino LIMIT ?2",
+            "SELECT {} FROM nodes WHERE dirty_since IS NOT NULL AND ino > ?1 {held} \
+             AND (deleted = 0 OR box_id IS NOT NULL OR EXISTS \
+             (SELECT 1 FROM attempts a WHERE a.ino = nodes.ino AND a.settled_at IS NULL)) ORDER BY ino LIMIT ?2",
             rows::COLUMNS
         );
         let mut statement = inner.db().prepare_cached(&sql)?;
@@ -169,7 +172,9 @@ impl Tree {
         let mut statement = inner.db().prepare_cached(
             "SELECT COUNT(*), COALESCE(SUM(CASE WHEN deleted = 0 AND kind = 0 AND \
              (unsealed = 1 OR base_generation IS NULL OR base_generation <> generation) THEN size ELSE 0 END), 0) \
-             FROM nodes WHERE dirty_since IS NOT NULL AND (hold IS NULL OR hold <> '\"LocalOnly\"')",
+             FROM nodes WHERE dirty_since IS NOT NULL AND (hold IS NULL OR hold <> '\"LocalOnly\"') \
+             AND (deleted = 0 OR box_id IS NOT NULL OR EXISTS \
+             (SELECT 1 FROM attempts a WHERE a.ino = nodes.ino AND a.settled_at IS NULL))",
         )?;
         Ok(statement.query_row([], |r| {
             Ok(Pending { count: r.get::<_, i64>(0)? as u64, bytes: r.get::<_, i64>(1)?.max(0) as u64 })

@@ -167,6 +167,15 @@ impl Tree {
         self.write(|tx| contents::put(tx, row))
     }
 
+    /// Stores which ranges of a content are present; `None`: all.
+    pub fn save_ranges(&self, id: ContentId, ranges: Option<Vec<u8>>) -> Result<(), TreeError> {
+        self.write(|tx| {
+            tx.prepare_cached("UPDATE contents SET ranges = ?2 WHERE id = ?1")?
+                .execute(params![id.0 as i64, ranges])?;
+            Ok(())
+        })
+    }
+
     /// A program is about to write into the bytes: from here they count as changed until they are sealed. To be made durable
     /// ([`Tree::sync`]) before the open is answered.
     pub fn begin_writing(&self, ino: Ino, boot: &str, now: Timestamp) -> Result<(Node, ContentRow), TreeError> {
@@ -221,12 +230,14 @@ impl Tree {
     }
 
     /// The bytes are sealed: nobody can still change them, they are on the disk, and this is their digest. Equal to base's: the content is clean.
+    /// With `open` somebody can still write: the bytes are those of a moment, and the node stays unsealed.
     pub fn sealed(
         &self,
         ino: Ino,
         content: ContentId,
         stamp: StoredStamp,
         sha1: Sha1Digest,
+        open: bool,
     ) -> Result<Node, TreeError> {
         self.write(|tx| {
             let mut node = tx.node(ino)?;
@@ -237,7 +248,7 @@ impl Tree {
             row.ranges = None;
             row.durable = true;
             if node.content == Some(content) {
-                node.unsealed = false;
+                node.unsealed = open;
                 node.attr.size = stamp.size;
                 settle_generation(&mut node, &mut row, sha1);
                 tx.put(&mut node)?;
@@ -252,6 +263,9 @@ impl Tree {
 fn settle_generation(node: &mut Node, row: &mut ContentRow, sha1: Sha1Digest) {
     if let Some(base) = node.base.as_mut().filter(|b| b.sha1 == Some(sha1) && b.version.is_some()) {
         base.generation = Some(node.generation);
+        if node.unsealed {
+            return;
+        }
         row.state = ContentState::Clean;
         row.origin = node.box_id.clone().zip(base.version.clone()).map(|(file_id, version)| Origin {
             file_id,

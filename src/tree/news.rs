@@ -138,6 +138,14 @@ fn unseen(tx: &Tx<'_>, folder: &Node, listing: i64, asked: Timestamp, limit: usi
     Ok(old)
 }
 
+/// The name that the mount gives an item: a bookmark shows as the file that desktops know.
+fn node_name(item: &Remote) -> String {
+    match item.id.kind {
+        ItemKind::WebLink => format!("{}.url", item.name),
+        ItemKind::File | ItemKind::Folder => item.name.clone(),
+    }
+}
+
 fn node_kind(kind: ItemKind) -> NodeKind {
     match kind {
         ItemKind::File => NodeKind::File,
@@ -181,7 +189,7 @@ pub(super) fn appear(tx: &mut Tx<'_>, item: &Remote, now: Timestamp, learned: &m
 
 /// The node that has the item's name here: exactly, or in a form that Box does not tell apart while it is not in Box under it.
 fn rival(tx: &Tx<'_>, folder: &Node, item: &Remote) -> Result<Option<Node>, TreeError> {
-    if let Some(holder) = rows::child(tx, folder.ino, &item.name)? {
+    if let Some(holder) = rows::child(tx, folder.ino, &node_name(item))? {
         return Ok(Some(holder));
     }
     Ok(rows::folding(tx, folder.ino, &item.name)?.into_iter().find(|n| !is_there(n, item)))
@@ -335,7 +343,7 @@ fn follow_place(
     base.parent = parent;
     base.name.clone_from(&item.name);
     node.parent = folder.ino;
-    node.name.clone_from(&item.name);
+    node.name = node_name(item);
     Ok(true)
 }
 
@@ -478,7 +486,7 @@ fn shown(folder: &Node, item: &Remote, defaults: Defaults, now: Timestamp) -> No
         ino: Ino(0),
         kind,
         parent: folder.ino,
-        name: item.name.clone(),
+        name: node_name(item),
         presence: Presence::Here,
         attr: Attr {
             size: if kind == NodeKind::File { item.size } else { 0 },

@@ -51,7 +51,7 @@ fn folder_item(id: &str, name: &str) -> Remote {
 fn seal(tree: &Tree, node: &Node, bytes: &[u8]) -> Node {
     let stamp = StoredStamp { size: bytes.len() as u64, mtime_ns: 1, ctime_ns: 1 };
     tree.closed(node.ino, node.content.unwrap(), stamp, stamp.size, at(1), at(1)).unwrap();
-    tree.sealed(node.ino, node.content.unwrap(), stamp, Sha1Digest::of(bytes)).unwrap()
+    tree.sealed(node.ino, node.content.unwrap(), stamp, Sha1Digest::of(bytes), false).unwrap()
 }
 
 fn upload(tree: &Tree, node: &Node, id: &str, bytes: &[u8]) -> Settled {

@@ -172,10 +172,8 @@ impl Vfs {
     /// Saves which ranges of a content are present, if that changed.
     pub(super) fn save_ranges(&self, file: &DataFile) -> Result<()> {
         file.save_ranges(|ranges| {
-            let row = self.tree.content(file.id()).map_err(|e| self.tree_error(e))?;
-            let Some(mut row) = row else { return Ok(()) };
-            row.ranges = (!ranges.is_whole()).then(|| ranges.to_bytes());
-            self.tree.put_content(&row).map_err(|e| self.tree_error(e))
+            let present = (!ranges.is_whole()).then(|| ranges.to_bytes());
+            self.tree.save_ranges(file.id(), present).map_err(|e| self.tree_error(e))
         })
     }
 

@@ -86,6 +86,7 @@ impl Vfs {
         }
         if handle.writer.is_some() {
             self.note_handle(&handle)?;
+            self.refuse_outgrown(&handle)?;
         }
         self.tree.sync().map_err(|e| self.tree_error(e))?;
         if handle.writer.is_some() { self.await_box(&handle) } else { Ok(()) }
@@ -118,7 +119,9 @@ impl Vfs {
         let grown = handle.file.stamp()?.size.max(offset.saturating_add(bytes));
         self.check_quota(grown)?;
         let Some(found) = self.find_room(bytes)? else { return no_room(&mut space) };
-        *space = Space { granted: found - bytes, full_since: None };
+        // What is granted at once never passes what Box takes: the write that does is refused.
+        let granted = (found - bytes).min(self.quota_left(grown)?);
+        *space = Space { granted, full_since: None };
         Ok(())
     }
 

@@ -109,6 +109,7 @@ impl Vfs {
             return Ok(());
         }
         self.note_handle(&handle)?;
+        self.refuse_outgrown(&handle)?;
         self.await_box(&handle)
     }
 

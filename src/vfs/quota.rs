@@ -1,8 +1,10 @@
 //! Box's limits on an account: what `df` says, and what is refused early.
 
 use super::error::{Result, VfsError};
+use super::handles::FileHandle;
 use super::state::Vfs;
 use super::types::StatFs;
+use crate::tree::Hold;
 
 /// The block size that `df` counts in.
 const BLOCK_BYTES: u32 = 4096;
@@ -50,6 +52,24 @@ impl Vfs {
             return Err(VfsError::TooBig);
         }
         if size > quota.free() { Err(VfsError::OverQuota) } else { Ok(()) }
+    }
+
+    /// How much further a file of `size` bytes may grow.
+    pub(super) fn quota_left(&self, size: u64) -> Result<u64> {
+        Ok(self.quota()?.map_or(u64::MAX, |q| q.free().min(q.largest_file).saturating_sub(size)))
+    }
+
+    /// Under passthrough nobody sees the writes: a file that outgrew what Box takes is told at its close and not sent.
+    pub(super) fn refuse_outgrown(&self, handle: &FileHandle) -> Result<()> {
+        let refused = match self.check_quota(handle.file.stamp()?.size) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        let errno = if matches!(refused, VfsError::TooBig) { "EFBIG" } else { "EDQUOT" };
+        let reason = "it is larger than Box has room for".to_owned();
+        let hold = Hold::Failed { reason, errno: errno.to_owned() };
+        self.tree.hold(handle.ino, Some(hold), None).map_err(|e| self.tree_error(e))?;
+        Err(refused)
     }
 
     /// Whether Box would take `bytes` more, also in a single file.

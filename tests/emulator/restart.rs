@@ -1,42 +1,29 @@
 //! What was answered is there after a restart, a kill -9 included.
 
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use boxfs::emulator::{Emulator, Options};
 use serde_json::json;
 
-use crate::wire::{Caller, eventually, noise};
+use crate::wire::{Caller, noise};
 use crate::{chunked, start};
-
-const DIR: &str = "BOX_EMULATOR_TEST_DIR";
 
 fn options(dir: &std::path::Path) -> Options {
     Options { data: Some(dir.to_owned()), min_session_bytes: 2000, part_size: Some(1000), ..Options::default() }
 }
 
-/// Not a test: the process that the test below kills.
-#[test]
-#[ignore = "started by another test"]
-fn an_emulator_to_be_killed() {
-    let Ok(dir) = std::env::var(DIR) else { return };
-    let dir = std::path::PathBuf::from(dir);
-    let emulator = Emulator::start(options(&dir)).unwrap();
-    std::fs::write(dir.join("url.part"), emulator.url()).unwrap();
-    std::fs::rename(dir.join("url.part"), dir.join("url")).unwrap();
-    std::thread::sleep(std::time::Duration::from_secs(120));
-}
-
 #[test]
 fn a_killed_emulator_has_all_that_it_answered() {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "restart::an_emulator_to_be_killed", "--ignored"])
-        .env(DIR, dir.path())
-        .stdout(Stdio::null())
+    let mut child = Command::new(env!("CARGO_BIN_EXE_boxfs"))
+        .args(["emulator", "--min-session", "2000", "--part-size", "1000", "--data"])
+        .arg(dir.path())
+        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    eventually("the child listens", || dir.path().join("url").exists());
-    let base = std::fs::read_to_string(dir.path().join("url")).unwrap();
+    let mut banner = BufReader::new(child.stdout.take().unwrap()).lines();
+    let base = banner.find_map(|line| line.unwrap().strip_prefix("server: ").map(str::to_owned)).unwrap();
     let caller = Caller { base, token: Options::default().token };
     let folder = caller.new_folder("folder", "0");
     for index in 0..20 {

@@ -120,12 +120,12 @@ fn an_ordinary_users_dead_mount_is_replaced() {
 
 /// `kill -9` of the daemon that serves `mountpoint`.
 fn kill_daemon(mountpoint: &Path) {
-    let pids = std::fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok());
+    let mut pids = std::fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok());
     let serves_it = |pid: &i32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).contains(mountpoint.to_str().unwrap())
     };
-    let daemon: i32 = pids.filter(serves_it).next().expect("the daemon runs");
+    let daemon: i32 = pids.find(serves_it).expect("the daemon runs");
     let daemon = nix::unistd::Pid::from_raw(daemon);
     nix::sys::signal::kill(daemon, nix::sys::signal::Signal::SIGKILL).unwrap();
     let gone = || !Path::new(&format!("/proc/{daemon}")).exists();

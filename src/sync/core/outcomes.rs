@@ -24,6 +24,7 @@ impl Core {
         &mut self,
         ino: Ino,
         content: ContentId,
+        open: bool,
         result: SealResult,
         now: Timestamp,
     ) -> Result<(), TreeError> {
@@ -33,9 +34,10 @@ impl Core {
             return self.tree.set_due(ino, Some(now));
         }
         match result {
-            SealResult::Sealed { stamp, sha1 } => match self.tree.sealed(ino, content, stored(stamp), sha1) {
+            SealResult::Sealed { stamp, sha1 } => match self.tree.sealed(ino, content, stored(stamp), sha1, open) {
                 Ok(_) => {
                     failpoint("seal.recorded");
+                    self.answer_pushes(ino)?;
                     self.tree.set_due(ino, Some(now))
                 }
                 Err(TreeError::NoNode(_)) => Ok(()),
@@ -71,6 +73,35 @@ impl Core {
         self.after_settling(settled, out);
         self.wake_parent(over.ino, now)?;
         self.answer_pushes(over.ino)
+    }
+
+    /// Fetches what is missing of a changed file; once at a time for each.
+    pub(super) fn complete(&mut self, ino: Ino, content: ContentId, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+        if self.completing.insert(ino) {
+            out.push(Effect::Complete { ino, content });
+        }
+        self.tree.set_due(ino, None)
+    }
+
+    pub(super) fn completed(
+        &mut self,
+        ino: Ino,
+        result: Result<(), AskError>,
+        now: Timestamp,
+    ) -> Result<(), TreeError> {
+        self.completing.remove(&ino);
+        let Ok(node) = self.tree.node(ino) else { return Ok(()) };
+        match result {
+            Ok(()) => self.tree.set_due(ino, Some(now)),
+            Err(AskError::Gone) => {
+                self.tree.give_up(ino, "the version that this file was changed from is gone").map(drop)
+            }
+            Err(error) => {
+                let wait = backoff(node.failures + 1, (self.jitter)(), None);
+                let hold = Hold::Retrying { reason: error.to_string() };
+                self.tree.hold(ino, Some(hold), Some(now.after(wait))).map(drop)
+            }
+        }
     }
 
     /// A deleted folder waits for what was inside.
@@ -247,7 +278,10 @@ impl Core {
     }
 
     pub(super) fn answer_pushes(&mut self, ino: Ino) -> Result<(), TreeError> {
-        let clean = self.tree.node(ino).is_ok_and(|n| n.dirty_since.is_none());
+        // A push asks for the bytes of its moment, not for the seal: a writer may still have the file open.
+        let clean = self.tree.node(ino).is_ok_and(|n| {
+            n.dirty_since.is_none() || (n.unsealed && n.base.is_some_and(|b| b.generation == Some(n.generation)))
+        });
         if clean {
             for push in take_pushes(&mut self.pushes, ino) {
                 answer(Some(push.reply), Ok(()));

@@ -123,7 +123,7 @@ fn a_deleted_file_in_box_is_deleted_with_if_match() {
 fn a_deleted_node_that_was_never_in_box_is_forgotten_once_it_is_closed() {
     let gone = deleted(picture(node(NodeKind::File)));
     assert_eq!(next(&gone), Plan::Forget);
-    let open = OpenState { handles: true, writers: false };
+    let open = OpenState { handles: true, ..OpenState::default() };
     assert_eq!(plan(&gone, open, FolderMemory::default()), Plan::Wait(Wait::StillOpen));
 }
 
@@ -184,13 +184,15 @@ fn a_new_file_is_sealed_and_then_uploaded_with_its_times() {
 #[test]
 fn bytes_that_are_written_or_not_here_wait() {
     let file = with_bytes(picture(node(NodeKind::File)), ContentState::Writable);
-    let writing = OpenState { handles: true, writers: true };
+    let writing = OpenState { handles: true, writers: true, pushed: false };
     assert_eq!(plan(&file, writing, FolderMemory::default()), Plan::Wait(Wait::OpenForWriting));
-    let mut partial = file;
+    let mut partial = file.clone();
     if let Some(content) = partial.content.as_mut() {
         content.ranges = Some(Vec::new());
     }
-    assert_eq!(next(&partial), Plan::Wait(Wait::MissingRanges));
+    assert_eq!(next(&partial), Plan::Complete(ContentId(5)));
+    let pushed = OpenState { pushed: true, ..writing };
+    assert_eq!(plan(&file, pushed, FolderMemory::default()), Plan::SealOpen(ContentId(5)));
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn kind(verdict: &Verdict) -> Option<String> {
 fn seeds() -> std::ops::Range<u64> {
     let Ok(text) = std::env::var("BOXFS_SIM_SEEDS") else { return SEEDS };
     let (from, to) = text.split_once("..").expect("FROM..TO");
-    from.parse().unwrap()..to.parse().unwrap()
+    from.parse().expect("a number")..to.parse().expect("a number")
 }
 
 fn search(shared: bool) {

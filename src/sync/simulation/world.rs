@@ -71,9 +71,9 @@ pub struct World {
 
 fn probe(disk: Arc<Mutex<Disk>>) -> crate::sync::core::OpenProbe {
     Box::new(move |content| {
-        let disk = disk.lock().unwrap();
+        let disk = disk.lock().expect("no thread panics");
         let writers = content.and_then(|id| disk.get(id)).is_some_and(|d| d.writers > 0);
-        OpenState { handles: writers, writers }
+        OpenState { handles: writers, writers, pushed: false }
     })
 }
 
@@ -83,10 +83,10 @@ fn core(tree: &Arc<Tree>, disk: &Arc<Mutex<Disk>>) -> Core {
 
 impl World {
     pub fn new(shared: bool) -> World {
-        let tree = Arc::new(Tree::in_memory().unwrap());
-        tree.plant_root("0", Attr { mode: 0o755, ..Attr::default() }).unwrap();
-        let listing = tree.begin_listing().unwrap();
-        tree.end_listing(Ino::ROOT, listing, Timestamp::default(), 10).unwrap();
+        let tree = Arc::new(Tree::in_memory().expect("a database in memory"));
+        tree.plant_root("0", Attr { mode: 0o755, ..Attr::default() }).expect("a root");
+        let listing = tree.begin_listing().expect("a number");
+        tree.end_listing(Ino::ROOT, listing, Timestamp::default(), 10).expect("an end");
         let disk = Arc::default();
         let core = core(&tree, &disk);
         World {
@@ -111,7 +111,7 @@ impl World {
     }
 
     pub fn disk(&self) -> MutexGuard<'_, Disk> {
-        self.disk.lock().unwrap()
+        self.disk.lock().expect("no thread panics")
     }
 
     pub fn next_tick(&self) -> Result<Option<Timestamp>, String> {
@@ -210,7 +210,7 @@ impl World {
                 self.told.push(format!("       gives {}", brief(&format!("{result:?}"))));
                 self.outcomes.push(Event::Answered { attempt, ino, call: Box::new(call), result });
             }
-            Task::Effect(Effect::Seal { ino, content }) => {
+            Task::Effect(Effect::Seal { ino, content, open }) => {
                 let result = match self.disk().get(content) {
                     None => SealResult::Unreadable("it is gone".to_owned()),
                     Some(data) if data.writers > 0 => SealResult::Busy,
@@ -218,7 +218,7 @@ impl World {
                         SealResult::Sealed { stamp: data.stamp(), sha1: crate::base::Sha1Digest::of(&data.bytes) }
                     }
                 };
-                self.outcomes.push(Event::Sealed { ino, content, result });
+                self.outcomes.push(Event::Sealed { ino, content, open, result });
             }
             Task::Effect(Effect::List { folder, id, listing }) => self.page(folder, id, listing, None, fault),
             Task::More { folder, id, listing, after } => self.page(folder, id, listing, Some(&after), fault),
@@ -229,9 +229,10 @@ impl World {
             Task::Effect(Effect::Drop(content)) => self.disk().remove(content),
             Task::Effect(Effect::ToCache(content)) => {
                 let disk = self.disk.clone();
-                let stamp = || disk.lock().unwrap().get(content).map(|d| d.stored_stamp());
+                let stamp = || disk.lock().expect("no thread panics").get(content).map(|d| d.stored_stamp());
                 self.tree.move_to_cache(content, stamp).map_err(|e| e.to_string())?;
             }
+            Task::Effect(Effect::Complete { ino, .. }) => self.outcomes.push(Event::Completed { ino, result: Ok(()) }),
             Task::Effect(Effect::Fetch(_) | Effect::Follow(_) | Effect::Tell(_)) => {}
         }
         Ok(())
@@ -268,7 +269,7 @@ impl World {
             Fault::Fine | Fault::AnswerLost => {}
         }
         let before = self.based_on(ino, call)?;
-        let result = self.cloud.perform(call, &self.disk.lock().unwrap());
+        let result = self.cloud.perform(call, &self.disk.lock().expect("no thread panics"));
         if result.is_ok()
             && let Some(wrong) = before
         {

@@ -1,0 +1,70 @@
+//! Deleting files and folders.
+
+use crate::rig::{Rig, eventually};
+use boxfs::emulator::Options;
+
+fn filled(rig: &Rig) {
+    rig.mkdir("d");
+    rig.mkdir("d/e");
+    for name in ["d/a", "d/b", "d/e/c"] {
+        rig.save(name, name.as_bytes());
+    }
+    rig.settled();
+}
+
+fn remove_all(rig: &Rig) {
+    for name in ["d/e/c", "d/b", "d/a"] {
+        rig.unlink(name);
+    }
+    rig.rmdir("d/e");
+    rig.rmdir("d");
+}
+
+#[test]
+fn a_deleted_file_is_in_the_trash_and_forgotten_here() {
+    let rig = Rig::new(Options::default());
+    let node = rig.save("doc", b"bytes");
+    rig.settled();
+    rig.unlink("doc");
+    rig.settled();
+    assert_eq!(rig.names(), Vec::<String>::new());
+    assert!(rig.emulator().items()[0].trashed);
+    eventually("the row is gone", || rig.tree.node(node.ino).is_err());
+}
+
+#[test]
+fn a_folder_deleted_with_all_in_it_is_one_call_for_each_folder() {
+    let mut rig = Rig::new(Options::default());
+    filled(&rig);
+    rig.kill();
+    remove_all(&rig);
+    rig.emulator().reset_requests();
+    rig.start();
+    rig.settled();
+    assert_eq!(rig.names(), Vec::<String>::new());
+    assert_eq!((rig.requests("DELETE", "/files/"), rig.requests("DELETE", "/folders/")), (0, 2));
+}
+
+#[test]
+fn a_folder_into_which_somebody_put_something_stays_for_that() {
+    let mut rig = Rig::new(Options::default());
+    filled(&rig);
+    rig.kill();
+    remove_all(&rig);
+    rig.emulator().act().write_file("/d/theirs", b"theirs").unwrap();
+    rig.start();
+    rig.settled();
+    assert_eq!(rig.names(), ["/d", "/d/theirs"]);
+    let folder = rig.node("d").expect("the folder is back");
+    rig.list(folder.ino);
+    assert!(rig.node("d/theirs").is_some());
+}
+
+#[test]
+fn a_file_that_others_deleted_goes_here_too() {
+    let rig = Rig::new(Options::default());
+    let node = rig.save("doc", b"bytes");
+    rig.settled();
+    rig.emulator().act().trash("/doc").unwrap();
+    eventually("it is gone here", || rig.node("doc").is_none() && rig.is_gone(node.ino));
+}
