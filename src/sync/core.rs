@@ -37,6 +37,9 @@ const RECHECK: Duration = Duration::from_secs(1);
 /// When a file that somebody can still change is probed again.
 const SEAL_AGAIN: Duration = Duration::from_secs(2);
 
+/// Tries to read a data file, over some seconds, before its node is given up.
+const SEAL_TRIES: u32 = 5;
+
 /// How long a listing counts as taken just before a recursive delete.
 const FRESH: Duration = Duration::from_secs(30);
 

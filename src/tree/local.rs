@@ -230,6 +230,7 @@ impl Tree {
     }
 
     /// The bytes are sealed: nobody can still change them, they are on the disk, and this is their digest. Equal to base's: the content is clean.
+    /// A seal that a writer has overtaken changes nothing.
     /// With `open` somebody can still write: the bytes are those of a moment, and the node stays unsealed.
     pub fn sealed(
         &self,
@@ -242,6 +243,10 @@ impl Tree {
         self.write(|tx| {
             let mut node = tx.node(ino)?;
             let Some(mut row) = contents::get(tx, content)? else { return Ok(node) };
+            if !open && row.stamp.is_none_or(|closed| closed.ctime_ns > stamp.ctime_ns) {
+                // A program has opened it again meanwhile, or has closed it since: these are bytes of before.
+                return Ok(node);
+            }
             row.state = ContentState::Sealed { sha1 };
             row.stamp = Some(stamp);
             row.size = stamp.size;
@@ -303,6 +308,7 @@ pub(super) fn require_empty(tx: &Tx<'_>, node: &Node) -> Result<(), TreeError> {
 
 /// Marks `node` deleted below `folder`.
 pub(super) fn delete(tx: &mut Tx<'_>, folder: &mut Node, mut node: Node, now: Timestamp) -> Result<Node, TreeError> {
+    uncover(tx, folder, &node)?;
     node.presence = Presence::Deleted;
     node.attr.ctime = now;
     node.changed_at = now;
@@ -311,6 +317,16 @@ pub(super) fn delete(tx: &mut Tx<'_>, folder: &mut Node, mut node: Node, now: Ti
     touch_folder(tx, folder, now)?;
     tx.settle(node.ino, now)?;
     Ok(node)
+}
+
+/// A node that Box does not have may have hidden an item of its name ([`super::news`]): when it leaves the name, the folder has to
+/// be listed again.
+pub(super) fn uncover(tx: &Tx<'_>, folder: &mut Node, leaving: &Node) -> Result<(), TreeError> {
+    let (None, Some(id)) = (&leaving.box_id, &folder.box_id) else { return Ok(()) };
+    for item in super::remote::holding(tx, id, &crate::base::fold(&leaving.name))? {
+        folder.complete &= rows::by_item(tx, &item.id)?.is_some();
+    }
+    Ok(())
 }
 
 /// The times of a folder whose entries changed.

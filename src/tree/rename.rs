@@ -1,7 +1,7 @@
 //! Rename in one transaction: plain, over an existing item, exchange; and which id the name carries afterwards.
 
 use super::error::TreeError;
-use super::local::{delete, named, require_empty, touch_folder};
+use super::local::{delete, named, require_empty, touch_folder, uncover};
 use super::node::Node;
 use super::rows;
 use super::store::{MAX_DEPTH, Tree, Tx};
@@ -37,7 +37,7 @@ impl Tree {
         now: Timestamp,
     ) -> Result<Renamed, TreeError> {
         self.write(|tx| {
-            let mut from = tx.folder(parent)?;
+            let from = tx.folder(parent)?;
             let mut to = tx.folder(new_parent)?;
             let mut node = named(tx, &from, name)?;
             if node.is_folder() {
@@ -63,6 +63,8 @@ impl Tree {
                 Some(h) if how == RenameHow::NoReplace => return Err(TreeError::Exists { existing: h.name }),
                 Some(h) => Some(replace(tx, &mut node, h, &mut to, now)?),
             };
+            let mut from = tx.node(parent)?;
+            uncover(tx, &mut from, &node)?;
             place(&mut node, new_parent, new_name, now);
             tx.put(&mut node)?;
             tx.settle(node.ino, now)?;

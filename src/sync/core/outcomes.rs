@@ -1,6 +1,6 @@
 //! What became of seals and mutating calls: recorded, tried again, held, or found out about.
 
-use super::{Core, Outage, RECHECK, SEAL_AGAIN, answer};
+use super::{Core, Outage, RECHECK, SEAL_AGAIN, SEAL_TRIES, answer};
 use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint, fold};
 use crate::box_api::{ApiError, Applied, ExistingItem, Heals, Meaning};
 use crate::sync::backoff::backoff;
@@ -35,19 +35,28 @@ impl Core {
         }
         match result {
             SealResult::Sealed { stamp, sha1 } => match self.tree.sealed(ino, content, stored(stamp), sha1, open) {
-                Ok(_) => {
+                Ok(node) => {
                     failpoint("seal.recorded");
                     self.answer_pushes(ino)?;
-                    self.tree.set_due(ino, Some(now))
+                    self.tree.set_due(ino, Some(if node.unsealed { now.after(SEAL_AGAIN) } else { now }))
                 }
                 Err(TreeError::NoNode(_)) => Ok(()),
                 Err(error) => Err(error),
             },
             SealResult::Busy => self.tree.set_due(ino, Some(now.after(SEAL_AGAIN))),
-            SealResult::Unreadable(reason) => {
-                self.tree.give_up(ino, &format!("the local copy cannot be read: {reason}")).map(|_| ())
-            }
+            SealResult::Unreadable(reason) => self.unreadable(ino, &reason, now),
         }
+    }
+
+    /// A data file that cannot be read may be one that is only just being made; only after some tries is it a failure.
+    fn unreadable(&mut self, ino: Ino, reason: &str, now: Timestamp) -> Result<(), TreeError> {
+        let reason = format!("the local copy cannot be read: {reason}");
+        let failures = self.tree.node(ino)?.failures + 1;
+        if failures >= SEAL_TRIES {
+            return self.tree.give_up(ino, &reason).map(|_| ());
+        }
+        let wait = backoff(failures, (self.jitter)(), None);
+        self.tree.hold(ino, Some(Hold::Retrying { reason }), Some(now.after(wait))).map(|_| ())
     }
 
     /// A mutating call is over, one way or another.

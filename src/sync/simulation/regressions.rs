@@ -71,3 +71,10 @@ fn regression_work_in_a_folder_that_others_deleted_is_sent_when_the_folder_is_th
 fn regression_a_folder_that_comes_back_takes_its_name() {
     ends_well(&[Mkdir("d"), Wait(14000), Rmdir("d"), Do(0, Fine), Save("d", 5, true), TheySave("d/e", 7)]);
 }
+
+#[test]
+fn regression_a_seal_that_a_writer_overtook_does_not_make_the_bytes_clean() {
+    let sealed = [Save("a", 1, true), Wait(2000), Do(0, Fine), Hear(0), Do(0, Fine), Hear(0), Save("a", 1, false)];
+    let again = [Wait(2000), Do(0, Fine), Do(0, Fine), Do(0, Fine), Do(0, Fine), Save("a", 2, false), Hear(0)];
+    ends_well(&[sealed, again].concat());
+}
