@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::base::{parse_duration, parse_rate, parse_size};
-use crate::emulator::{Emulator, Options};
+use crate::emulator::{Emulator, FaultScript, Options, RateLimits, UserOptions};
 
 use super::exit::{Exit, Failure};
 use super::signals::StopSignals;
@@ -46,15 +46,36 @@ pub(super) struct Arguments {
     /// Part size of every session [default: as Box does, by the file's size]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     part_size: Option<u64>,
+    /// Speak HTTPS, with a certificate authority made here
+    #[arg(long)]
+    tls: bool,
+    /// Write the authority's certificate here, for clients to trust
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Also be an HTTP CONNECT proxy that stands for Box's own hosts; for clients that cannot be pointed elsewhere
+    #[arg(long, value_name = "ADDR")]
+    proxy: Option<SocketAddr>,
+    /// Begin with an account of this many items
+    #[arg(long, value_name = "COUNT", default_value = "0")]
+    generate: u64,
+    /// Faults to be made, as JSON; docs/emulator.md says how they are written
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// Another user of the same enterprise, with a developer token; can be given again
+    #[arg(long, value_name = "LOGIN=TOKEN", value_parser = user)]
+    user: Vec<UserOptions>,
+    /// Keep Box's limits of calls a minute
+    #[arg(long)]
+    rate_limits: bool,
     /// Listen on an address that others can reach; whoever reaches it has everything
     #[arg(long)]
     allow_remote: bool,
 }
 
 impl Arguments {
-    fn options(&self) -> Options {
+    fn options(&self) -> Result<Options, Failure> {
         let defaults = Options::default();
-        Options {
+        Ok(Options {
             listen: self.listen,
             download_listen: SocketAddr::new(self.listen.ip(), 0),
             allow_remote: self.allow_remote,
@@ -66,8 +87,22 @@ impl Arguments {
             line: self.line,
             min_session_bytes: self.min_session.unwrap_or(defaults.min_session_bytes),
             part_size: self.part_size,
+            tls: self.tls,
+            ca_file: self.ca_file.clone(),
+            proxy_listen: self.proxy,
+            generate: self.generate,
+            faults: self.faults()?,
+            users: self.user.clone(),
+            rate_limits: self.rate_limits.then(RateLimits::default),
             ..defaults
-        }
+        })
+    }
+
+    fn faults(&self) -> Result<FaultScript, Failure> {
+        let Some(path) = &self.faults else { return Ok(FaultScript::default()) };
+        let shown = path.display();
+        let text = std::fs::read_to_string(path).map_err(|e| Failure::usage(format!("cannot read {shown}: {e}")))?;
+        FaultScript::from_json(&text).map_err(|e| Failure::usage(format!("{shown}: {e}")))
     }
 }
 
@@ -79,19 +114,38 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         let _inside = runtime.enter();
         StopSignals::listen().map_err(failed)?
     };
-    let emulator = Emulator::start(arguments.options()).map_err(|e| Failure::new(e.to_string()))?;
+    let emulator = Emulator::start(arguments.options()?).map_err(|e| Failure::new(e.to_string()))?;
     // Whoever started us may not want to read it.
-    let _ = io::stdout().write_all(banner(&emulator.url(), &emulator.token()).as_bytes());
+    let _ = io::stdout().write_all(banner(&emulator, arguments).as_bytes());
     runtime.block_on(stop.asked());
     emulator.stop();
     Ok(Exit::Done)
 }
 
-fn banner(url: &str, token: &str) -> String {
-    format!(
+/// `LOGIN=TOKEN`.
+fn user(text: &str) -> Result<UserOptions, String> {
+    match text.split_once('=') {
+        Some((login, token)) if !login.is_empty() && !token.is_empty() => {
+            Ok(UserOptions { name: login.to_owned(), login: login.to_owned(), token: token.to_owned() })
+        }
+        _ => Err("write LOGIN=TOKEN, for example ada@example.com=second-token".to_owned()),
+    }
+}
+
+fn banner(emulator: &Emulator, arguments: &Arguments) -> String {
+    let (url, token) = (emulator.url(), emulator.token());
+    let trust = match &arguments.ca_file {
+        Some(path) => format!(" --ca-file {}", path.display()),
+        None => String::new(),
+    };
+    let mut text = format!(
         "{SERVER_LABEL}{url}\n\
          token: {token}\n\
-         Mount it with:   BOXFS_TOKEN={token} boxfs mount DIR --server {url}\n\
-         Stop it with Ctrl-C.\n"
-    )
+         Mount it with:   BOXFS_TOKEN={token} boxfs mount DIR --server {url}{trust}\n"
+    );
+    if let Some(proxy) = emulator.proxy_url() {
+        text.push_str(&format!("Any other client: HTTPS_PROXY={proxy}, trusting the file of --ca-file\n"));
+    }
+    text.push_str("Stop it with Ctrl-C.\n");
+    text
 }

@@ -105,8 +105,6 @@ const STATEMENTS: usize = 128;
 pub(super) fn prepare(db: &mut Connection) -> Result<(), TreeError> {
     db.busy_timeout(std::time::Duration::from_millis(BUSY_MS))?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
-    // One daemon, one connection: its lock is taken once, not for each transaction.
-    db.pragma_update(None, "locking_mode", "EXCLUSIVE").map_err(damaged)?;
     db.pragma_update(None, "journal_mode", "WAL").map_err(damaged)?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
     db.pragma_update(None, "cache_size", CACHE_KIB)?;

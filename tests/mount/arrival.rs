@@ -6,7 +6,7 @@ use std::time::Duration;
 use boxfs::emulator::Options;
 
 use crate::support::{
-    Calls, Mode, Mount, World, at_full_size, bytes_of, eventually, run, run_in, sha1_hex, write_large,
+    Calls, Mode, Mount, SOON, World, at_full_size, bytes_of, eventually_ok, run, run_in, sha1_hex, write_large,
 };
 
 /// The border between simple and chunked uploads.
@@ -114,7 +114,10 @@ fn memory_stays_small_while_four_large_files_upload(mode: Mode) {
             (0..4).map(|n| scope.spawn(move || write_large(&mount.at(&format!("large-{n}")), size, n))).collect();
         writers.into_iter().map(|writer| writer.join().unwrap()).collect()
     });
-    eventually("four sessions", Duration::from_secs(120), || world.emulator.sessions().len() == 4);
+    eventually_ok(SOON, || {
+        let sessions = world.emulator.sessions().len();
+        if sessions == 4 { Ok(()) } else { Err(format!("{sessions} of 4 sessions; {:#}", mount.status())) }
+    });
     mount.command(&["wait", "--timeout", "500"], "").ok();
     let most = mount.memory_bytes("VmHWM");
     for (n, sha1) in digests.iter().enumerate() {

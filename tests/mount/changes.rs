@@ -21,7 +21,6 @@ in_both_modes!(
     rewriting_the_same_bytes_sends_nothing,
     touching_a_file_sends_the_time_alone,
     a_save_by_rename_over_keeps_the_id,
-    a_save_with_a_backup_keeps_the_id,
     a_file_rewritten_while_it_uploads_arrives_as_last_written,
 );
 
@@ -111,19 +110,6 @@ fn a_save_by_rename_over_keeps_the_id(mode: Mode) {
     temporary.sync_all().unwrap();
     drop(temporary);
     std::fs::rename(mount.at("doc.tmp"), mount.at("doc")).unwrap();
-    mount.wait();
-    expect_saved(&world, &before, &saved);
-}
-
-fn a_save_with_a_backup_keeps_the_id(mode: Mode) {
-    let world = World::new(mode);
-    let mount = world.mount();
-    let (before, _) = uploaded(&world, &mount, SMALL_BYTES);
-    let saved = bytes_of(SMALL_BYTES + 5, 2);
-    // As vim does without `backupcopy`: the old file becomes the backup until the new one is written.
-    std::fs::rename(mount.at("doc"), mount.at("doc~")).unwrap();
-    std::fs::write(mount.at("doc"), &saved).unwrap();
-    std::fs::remove_file(mount.at("doc~")).unwrap();
     mount.wait();
     expect_saved(&world, &before, &saved);
 }

@@ -54,7 +54,11 @@ impl Source {
     /// Whether the offset is in a module or function for tests only, or the whole file is one.
     pub fn in_tests(&self, offset: usize) -> bool {
         let stem = self.name.rsplit('/').next().unwrap_or_default();
-        let test_file = matches!(stem, "tests.rs" | "testing.rs") || format!("/{}", self.name).contains("/tests/");
+        let path = format!("/{}", self.name);
+        // Modules that their parents declare under `#[cfg(test)]`.
+        let test_file = matches!(stem, "tests.rs" | "testing.rs" | "simulated.rs" | "table.rs")
+            || path.contains("/tests/")
+            || path.contains("/simulation/");
         test_file || self.test_regions().iter().any(|(start, end)| (*start..*end).contains(&offset))
     }
 
