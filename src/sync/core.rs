@@ -167,7 +167,7 @@ impl Core {
                 }
             }
         }
-        self.late_news(now, &mut out);
+        self.late_news(now, &mut out)?;
         self.pump(now, &mut out)?;
         Ok(out)
     }

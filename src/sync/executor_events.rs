@@ -12,6 +12,8 @@ const PAGE: u32 = 500;
 /// The wait after a failure, doubled up to the second.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The pause after Box said that there is news: what follows at once is read in the same call.
+const GATHER: Duration = Duration::from_millis(700);
 /// A look at the stream without being told: what a lost poll costs at most (API.md 7.4).
 const SAFETY_POLL: Duration = Duration::from_secs(300);
 
@@ -60,8 +62,12 @@ async fn drain(executor: &Executor, position: &mut Option<String>) -> Result<(),
 async fn poll(executor: &Executor, position: &str) -> Result<(), ApiError> {
     let server = executor.client.realtime_server().await?;
     match tokio::time::timeout(SAFETY_POLL, executor.client.long_poll(&server, position)).await {
+        Ok(Ok(Poll::NewChange)) => {
+            tokio::time::sleep(GATHER).await;
+            Ok(())
+        }
         // A realtime server that lets go is asked for again.
-        Ok(Ok(Poll::NewChange | Poll::Reconnect)) | Err(_) => Ok(()),
+        Ok(Ok(Poll::Reconnect)) | Err(_) => Ok(()),
         Ok(Err(error)) => Err(error),
     }
 }

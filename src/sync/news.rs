@@ -22,9 +22,16 @@ pub const POSITION: &str = "stream_position";
 /// What is remembered of the stream.
 pub struct Stream {
     seen: LruCache<String, ()>,
-    late: Vec<(Timestamp, BoxId)>,
+    late: Vec<Late>,
     /// When Box last answered a question for events.
     pub heard: Option<Timestamp>,
+}
+
+/// News that came while a call of ours was on its way.
+struct Late {
+    at: Timestamp,
+    id: BoxId,
+    sequence: Option<u64>,
 }
 
 impl Stream {
@@ -34,7 +41,7 @@ impl Stream {
 
     /// When the next late look is due.
     pub fn next_late(&self) -> Option<Timestamp> {
-        self.late.iter().map(|(at, _)| *at).min()
+        self.late.iter().map(|late| late.at).min()
     }
 }
 
@@ -69,7 +76,11 @@ impl Core {
         }
         if self.tree.is_in_flight(&item.id, item.parent.as_deref(), &item.name)? {
             if self.stream.late.len() < MAX_LATE {
-                self.stream.late.push((now.after(AFTER_OURS), item.id.clone()));
+                self.stream.late.push(Late {
+                    at: now.after(AFTER_OURS),
+                    id: item.id.clone(),
+                    sequence: item.sequence_id,
+                });
             }
             return Ok(());
         }
@@ -90,13 +101,18 @@ impl Core {
     }
 
     /// Looks at what had to wait for calls of ours.
-    pub(super) fn late_news(&mut self, now: Timestamp, out: &mut Vec<Effect>) {
-        let (due, later) = std::mem::take(&mut self.stream.late).into_iter().partition(|(at, _)| *at <= now);
+    pub(super) fn late_news(&mut self, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+        let (due, later): (Vec<Late>, Vec<Late>) =
+            std::mem::take(&mut self.stream.late).into_iter().partition(|late| late.at <= now);
         self.stream.late = later;
-        let due: Vec<(Timestamp, BoxId)> = due;
-        for (_, id) in due {
-            self.look(id, now, out);
+        for late in due {
+            // Most of it was the echo of the call itself, whose answer said as much.
+            let had = self.tree.remote(&late.id)?.and_then(|r| r.sequence);
+            if had.zip(late.sequence).is_none_or(|(had, has)| has > had) {
+                self.look(late.id, now, out);
+            }
         }
+        Ok(())
     }
 
     /// Our place in the stream is lost: every folder that counts as listed is listed again.
