@@ -63,7 +63,7 @@ fn one(
         }
         Fate::Interrupted => {
             found.interrupted += 1;
-            if let Some(node) = tree.found_interrupted(file.id, file.stamp.size, now)? {
+            if let Some(node) = tree.found_interrupted(file.id, stamp, now)? {
                 log::warn!("'{}' was interrupted while it was written: it is kept, and not sent", node.name);
             }
         }

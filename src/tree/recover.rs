@@ -1,6 +1,6 @@
 //! What a start needs to know of the last run.
 
-use super::contents::{self, ContentRow, ContentState, Place};
+use super::contents::{self, ContentRow, ContentState, Place, StoredStamp};
 use super::error::TreeError;
 use super::node::{Hold, Node};
 use super::store::Tree;
@@ -13,12 +13,23 @@ impl Tree {
         self.found(id, None, now)
     }
 
-    /// A spool content that differs from its last close, or was never closed: kept under its name, told, not pushed.
-    pub fn found_interrupted(&self, id: ContentId, size: u64, now: Timestamp) -> Result<Option<Node>, TreeError> {
-        self.found(id, Some(size), now)
+    /// A spool content that differs from its last close, or was never closed: kept under its name, told, not pushed. `stamp` is
+    /// how it was found: from here that counts as its close, and the hold says what it is.
+    pub fn found_interrupted(
+        &self,
+        id: ContentId,
+        stamp: StoredStamp,
+        now: Timestamp,
+    ) -> Result<Option<Node>, TreeError> {
+        self.found(id, Some(stamp), now)
     }
 
-    fn found(&self, id: ContentId, interrupted: Option<u64>, now: Timestamp) -> Result<Option<Node>, TreeError> {
+    fn found(
+        &self,
+        id: ContentId,
+        interrupted: Option<StoredStamp>,
+        now: Timestamp,
+    ) -> Result<Option<Node>, TreeError> {
         self.write(|tx| {
             let Some(mut row) = contents::get(tx, id)? else { return Ok(None) };
             let mut node = tx.node(row.ino)?;
@@ -26,9 +37,10 @@ impl Tree {
                 row.state = ContentState::Writable;
                 node.unsealed = true;
             }
-            if let Some(size) = interrupted {
-                row.size = size;
-                node.attr.size = size;
+            if let Some(stamp) = interrupted {
+                row.size = stamp.size;
+                row.stamp = Some(stamp);
+                node.attr.size = stamp.size;
                 node.hold = Some(Hold::Interrupted);
             }
             row.place = Place::Spool;
