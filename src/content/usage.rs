@@ -42,6 +42,8 @@ pub enum Room {
 pub(super) struct Usage {
     spool: AtomicU64,
     cache: AtomicU64,
+    /// Of the cache, for bytes on their way.
+    reserved: AtomicU64,
 }
 
 impl Usage {
@@ -61,6 +63,18 @@ impl Usage {
 
     pub fn set(&self, place: Place, bytes: u64) {
         self.counter(place).store(bytes, Ordering::Relaxed);
+    }
+
+    pub fn reserved(&self) -> u64 {
+        self.reserved.load(Ordering::Relaxed)
+    }
+
+    pub fn reserve(&self, bytes: u64) {
+        self.reserved.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub fn unreserve(&self, bytes: u64) {
+        self.reserved.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     fn counter(&self, place: Place) -> &AtomicU64 {

@@ -3,6 +3,7 @@
 use super::board::{Board, Reach, Uploading};
 use super::core::{Core, OpenProbe};
 use super::effect::{Effect, Event};
+use super::eviction;
 use super::executor::{Executor, Line, MAX_PARTS, MAX_QUESTIONS};
 use super::planner::{FolderMemory, OpenState, Plan, plan};
 use crate::base::{ContentId, Timestamp};
@@ -165,12 +166,14 @@ async fn run(
         board: board.clone(),
         parts: Arc::new(Semaphore::new(MAX_PARTS)),
         questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
+        evicting: Arc::default(),
         events,
         tell: parts.tell.clone(),
     };
     let jitter = Box::new(fastrand::f64);
     let mut core = Core::new(parts.tree.clone(), parts.me.clone(), open_probe(parts.content.clone()), jitter);
     let mut tasks = JoinSet::new();
+    tasks.spawn_on(eviction::keep(executor.clone()), runtime);
     let mut event = Some(Event::Started);
     while !*stopped.borrow() {
         if let Some(event) = event.take() {

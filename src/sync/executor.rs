@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 
 /// The way to Box, as the engine carries it: what it may be used for is the executors' business.
 #[derive(Clone)]
@@ -52,6 +52,8 @@ pub struct Executor {
     pub parts: Arc<Semaphore>,
     /// Questions (listings, looks) on their way.
     pub questions: Arc<Semaphore>,
+    /// Held by whoever makes room in the cache.
+    pub evicting: Arc<Mutex<()>>,
     pub events: mpsc::Sender<Event>,
     /// The kernel's notifier listens here.
     pub tell: mpsc::Sender<Invalidation>,

@@ -7,6 +7,7 @@ mod call;
 mod core;
 mod effect;
 mod engine;
+mod eviction;
 mod executor;
 mod executor_bytes;
 mod executor_chunks;

@@ -167,6 +167,17 @@ impl Tree {
         self.write(|tx| contents::put(tx, row))
     }
 
+    /// A clean content whose data file is gone starts again with nothing. `false`: the node has other bytes by now.
+    pub fn cold_again(&self, row: &ContentRow) -> Result<bool, TreeError> {
+        self.write(|tx| {
+            let there = tx.node(row.ino)?.content == Some(row.id) && contents::get(tx, row.id)?.is_some();
+            if there {
+                contents::put(tx, row)?;
+            }
+            Ok(there)
+        })
+    }
+
     /// Stores which ranges of a content are present; `None`: all.
     pub fn save_ranges(&self, id: ContentId, ranges: Option<Vec<u8>>) -> Result<(), TreeError> {
         self.write(|tx| {

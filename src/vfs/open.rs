@@ -4,7 +4,7 @@ use super::bytes::Bytes;
 use super::error::{Result, VfsError};
 use super::handles::{FileHandle, Handle};
 use super::inodes::{Mode, OpenInode, Shard};
-use super::state::{Durability, Vfs, allow, existing_name};
+use super::state::{Durability, Vfs, allow, existing_name, now};
 use super::types::{Caller, Entry, Fh, OpenHow, Opened, Way};
 use crate::base::Ino;
 use crate::content::{DataFile, Place, Room, Stamp};
@@ -117,6 +117,7 @@ impl Vfs {
     pub fn release(&self, fh: Fh) -> Result<()> {
         let Handle::File(handle) = self.handles.remove(fh)? else { return Ok(()) };
         let (ino, wrote) = (handle.ino, handle.writer.is_some());
+        self.content.used(handle.file.id(), now());
         let mut shard = self.inodes.lock(ino);
         // The writer goes with it, so that the note is of the file at rest.
         drop(handle);
