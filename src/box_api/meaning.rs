@@ -151,9 +151,15 @@ impl ApiError {
         use Meaning::*;
         match &self.meaning {
             Throttled { retry_after } => Heals::Waiting { after: *retry_after },
-            NameReserved | Blocked | PartsMismatch | NotSent | OutcomeUnknown | NotReady | BadAnswer => {
-                Heals::Waiting { after: self.retry_after }
-            }
+            NameReserved
+            | Blocked
+            | PartsMismatch
+            | NotSent
+            | OutcomeUnknown
+            | NotReady
+            | BadAnswer
+            | SessionGone
+            | SessionConflict { .. } => Heals::Waiting { after: self.retry_after },
             SignInNeeded => Heals::SignIn,
             NotFound
             | Trashed
@@ -167,8 +173,6 @@ impl ApiError {
             | BadName
             | NameTooLong
             | TooSmallForSession
-            | SessionGone
-            | SessionConflict { .. }
             | PartAlreadyThere
             | DigestMismatch
             | BadDigest
