@@ -153,9 +153,21 @@ impl ApiError {
         use Meaning::*;
         match &self.meaning {
             Throttled { retry_after } => Heals::Waiting { after: *retry_after },
+<<<<<<< HEAD
             NameReserved | Blocked | PartsMismatch | NotSent | Intercepted | OutcomeUnknown | NotReady | BadAnswer => {
                 Heals::Waiting { after: self.retry_after }
             }
+=======
+            NameReserved
+            | Blocked
+            | PartsMismatch
+            | NotSent
+            | OutcomeUnknown
+            | NotReady
+            | BadAnswer
+            | SessionGone
+            | SessionConflict { .. } => Heals::Waiting { after: self.retry_after },
+>>>>>>> main
             SignInNeeded => Heals::SignIn,
             NotFound
             | Trashed
@@ -169,8 +181,6 @@ impl ApiError {
             | BadName
             | NameTooLong
             | TooSmallForSession
-            | SessionGone
-            | SessionConflict { .. }
             | PartAlreadyThere
             | DigestMismatch
             | BadDigest

@@ -133,7 +133,7 @@ impl LockedSignIn {
     pub fn save(&self, sign_in: &SignIn) -> Result<(), StoreError> {
         let text = serde_json::to_vec(sign_in).map_err(|e| self.store.io(e.into()))?;
         write_file_durably(&self.store.path, &text, 0o600).map_err(|e| self.store.io(e))?;
-        failpoint("sign_in.stored");
+        failpoint("refresh.stored");
         Ok(())
     }
 

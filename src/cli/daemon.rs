@@ -13,7 +13,7 @@ use crate::config::{Passthrough, Settings};
 use crate::content::{Content, Dirs, Limits};
 use crate::control::{Answerer, ControlServer, Facts};
 use crate::fuse::{self, Mounted};
-use crate::sync::{Engine, Line, Parts, recover};
+use crate::sync::{Engine, LastRun, Line, Parts, recover};
 use crate::tree::Tree;
 use crate::vfs::{self, Vfs};
 
@@ -122,9 +122,13 @@ fn prepare(tree: &Tree, content: &Content, settings: &Settings, state: &StateDir
     tree.set_settle(settings.settle).map_err(failed)?;
     let boot = boot_id();
     let same_boot = tree.meta("boot").map_err(failed)?.is_none_or(|last| last == boot);
-    let power_cut = !same_boot && !state.was_clean();
     tree.set_meta("boot", &boot).map_err(failed)?;
-    let found = recover(tree, content, power_cut, Timestamp::now()).map_err(failed)?;
+    let last = match (state.was_clean(), same_boot) {
+        (true, _) => LastRun::Orderly,
+        (false, true) => LastRun::Killed,
+        (false, false) => LastRun::PowerCut,
+    };
+    let found = recover(tree, content, last, Timestamp::now()).map_err(failed)?;
     if found.closed + found.interrupted + found.rescued > 0 {
         log::warn!(
             "found after the last run: {} closed files to send, {} interrupted, {} moved to rescue",

@@ -22,7 +22,6 @@ impl Tree {
             node.base = None;
             node.time_refused = None;
             news::step_aside(tx, node, now, &mut learned)?;
-            tx.execute("DELETE FROM sessions WHERE ino = ?1", [ino.0 as i64])?;
             if let Some(remote) = remote.filter(|r| !r.trashed) {
                 news::appear(tx, &remote, now, &mut learned)?;
             }
@@ -82,6 +81,15 @@ impl Tree {
     /// The node's bytes cannot be had any more and Box has none: it is kept and told.
     pub fn give_up(&self, ino: Ino, reason: &str) -> Result<Node, TreeError> {
         self.hold(ino, Some(Hold::Failed { reason: reason.to_owned(), errno: "EIO".to_owned() }), None)
+    }
+
+    /// Contents whose bytes Box has and that still lie in the spool, at most `limit`.
+    pub fn confirmed_in_spool(&self, limit: usize) -> Result<Vec<ContentId>, TreeError> {
+        let inner = self.lock();
+        let mut statement =
+            inner.db().prepare_cached("SELECT id FROM contents WHERE place = 0 AND state = 0 ORDER BY id LIMIT ?1")?;
+        let rows = statement.query_map([limit as i64], |r| r.get::<_, i64>(0))?;
+        rows.map(|r| Ok(ContentId(r? as u64))).collect()
     }
 
     /// Notes that a clean content lies in the cache after `relocate` moved it there. A content that a program began to write is

@@ -37,6 +37,7 @@ impl Core {
             SealResult::Sealed { stamp, sha1 } => match self.tree.sealed(ino, content, stored(stamp), sha1, open) {
                 Ok(node) => {
                     failpoint("seal.recorded");
+                    self.sessions_changed(now);
                     self.answer_pushes(ino)?;
                     self.tree.set_due(ino, Some(if node.unsealed { now.after(SEAL_AGAIN) } else { now }))
                 }

@@ -196,6 +196,7 @@ impl Core {
         out: &mut Vec<Effect>,
     ) -> Result<(), TreeError> {
         let settled = self.tree.settle_attempt(attempt.id, finish, now)?;
+        self.sessions_changed(now);
         self.after_settling(settled, out);
         self.tree.set_due(attempt.call.ino, Some(now))
     }
