@@ -153,21 +153,16 @@ impl ApiError {
         use Meaning::*;
         match &self.meaning {
             Throttled { retry_after } => Heals::Waiting { after: *retry_after },
-<<<<<<< HEAD
-            NameReserved | Blocked | PartsMismatch | NotSent | Intercepted | OutcomeUnknown | NotReady | BadAnswer => {
-                Heals::Waiting { after: self.retry_after }
-            }
-=======
             NameReserved
             | Blocked
             | PartsMismatch
             | NotSent
+            | Intercepted
             | OutcomeUnknown
             | NotReady
             | BadAnswer
             | SessionGone
             | SessionConflict { .. } => Heals::Waiting { after: self.retry_after },
->>>>>>> main
             SignInNeeded => Heals::SignIn,
             NotFound
             | Trashed

@@ -9,14 +9,8 @@ use crate::matrix::POINTS;
 const NOT_REACHED: &[&str] = &["copy.leaving", "copy.answered"];
 
 /// Points of a sign-in, which no mount is needed for: `tests/mount/sign_in_refresh.rs` kills at each.
-const OF_SIGN_INS: &[&str] = &[
-    "refresh.locked",
-    "refresh.leaving",
-    "refresh.answered",
-    "refresh.stored",
-    "durable.written",
-    "durable.renamed",
-];
+const OF_SIGN_INS: &[&str] =
+    &["refresh.locked", "refresh.leaving", "refresh.answered", "refresh.stored", "durable.written", "durable.renamed"];
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
