@@ -216,6 +216,11 @@ impl Wire {
         Timestamp { secs: now.secs.saturating_add(self.clock_ahead_secs().unwrap_or(0)), ..now }
     }
 
+    /// Whether anything answers there; what it says does not matter.
+    pub(super) async fn get(&self, url: &str) -> Result<(), reqwest::Error> {
+        self.http.get(url).send().await.map(drop)
+    }
+
     fn learn_time(&self, headers: &HeaderMap) {
         let told = error::text_header(headers, "date").and_then(Timestamp::parse_http_date);
         if let Some(told) = told {

@@ -31,7 +31,7 @@ pub struct Place {
 
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    #[error("{} is not in a boxfs mount", path.display())]
+    #[error("{} is not in a boxfs mount: 'boxfs mount DIR' makes one", path.display())]
     NotMounted { path: PathBuf },
     #[error("no boxfs mount: mount one with 'boxfs mount DIR'")]
     NoMount,

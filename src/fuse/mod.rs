@@ -31,7 +31,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 
 pub use errno::errno_number;
-pub use kernel::can_pass_through;
+pub use kernel::{can_pass_through, passthrough_obstacle};
 pub use mounting::MountError;
 pub use options::MountRequest;
 pub use session::Mounted;
