@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::base::{Secret, Timestamp, boot_id};
+use crate::base::{Timestamp, boot_id};
 use crate::box_api::BoxClient;
 use crate::config::{Passthrough, Settings};
 use crate::content::{Content, Dirs, Limits};
@@ -19,6 +19,7 @@ use crate::vfs::{self, Vfs};
 
 use super::account::{self, Identity};
 use super::exit::Exit;
+use super::sign_in::Session;
 use super::signals::StopSignals;
 use super::state_dir::StateDir;
 
@@ -68,14 +69,14 @@ pub(super) fn failed(error: impl std::fmt::Display) -> DaemonError {
 pub(super) fn run(
     mountpoint: &Path,
     settings: Settings,
-    token: Secret,
+    session: Session,
     on_ready: impl FnOnce(),
 ) -> Result<(), DaemonError> {
     let state = StateDir::take(&settings.state_dir)?;
     let runtime = runtime()?;
-    let client = account::client(&settings, token)?;
+    let client = session.client(&settings).map_err(failed)?;
     let tree = Arc::new(state.open_tree()?);
-    let identity = runtime.block_on(account::identify(&client, &tree, &settings))?;
+    let identity = runtime.block_on(account::identify(&client, &session, &tree, &settings))?;
     let content = Arc::new(open_content(&settings)?);
     prepare(&tree, &content, &settings, &state)?;
     let mut signals = {
@@ -176,7 +177,7 @@ impl Daemon {
             spool_limit: settings.spool_size_bytes,
             errno: fuse::errno_number,
         };
-        let answerer = Arc::new(Answerer { engine: engine.clone(), facts, unmount });
+        let answerer = Arc::new(Answerer::new(engine.clone(), facts, unmount));
         runtime.spawn(control.run(asked_sender));
         runtime.spawn(answerer.run(asked));
         log::info!(

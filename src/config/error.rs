@@ -44,6 +44,8 @@ pub enum ConfigError {
     UnknownVariable { name: String, nearest: String },
     #[error("{origin}{}: {reason}", key_in_file(origin, key))]
     BadValue { origin: Origin, key: &'static str, reason: String },
+    #[error("{origin}: {key} is a secret, and others can read this file: 'chmod 600 {}'", file.display())]
+    Exposed { origin: Origin, key: &'static str, file: PathBuf },
     #[error("{origin}: profile '{profile}' is not in {}; {known}", file.display())]
     UnknownProfile { origin: Origin, profile: String, file: PathBuf, known: String },
     #[error("no directory for {what}: set HOME or {variable}, or give {option}")]

@@ -1,6 +1,7 @@
 //! The file: TOML, top-level keys for every profile, `[profiles.NAME]` for one.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use toml::Spanned;
@@ -27,17 +28,24 @@ pub(super) struct ConfigFile {
 /// Reads and checks `path`, all profiles of it.
 pub(super) fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size > MAX_FILE_BYTES {
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if metadata.len() > MAX_FILE_BYTES {
         return Err(unreadable(io::Error::other("it is larger than 1 MB")));
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    Reader { path, text: &text }.read()
+    Reader { path, text: &text, exposed: metadata.is_file() && metadata.mode() & 0o077 != 0 }.read()
+}
+
+/// Checks a text that is about to become the file at `path`, which will be its owner's alone where it has to be.
+pub(super) fn check(path: &Path, text: &str) -> Result<(), ConfigError> {
+    Reader { path, text, exposed: false }.read().map(drop)
 }
 
 struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
+    /// Others than the owner can read the file.
+    exposed: bool,
 }
 
 impl Reader<'_> {
@@ -89,6 +97,10 @@ impl Reader<'_> {
             let nearest = nearest(name, known);
             return Err(ConfigError::UnknownKey { origin: self.origin(at), key: name.to_owned(), nearest });
         };
+        if key.secret && self.exposed {
+            let origin = self.origin(value.span().start);
+            return Err(ConfigError::Exposed { origin, key: key.name, file: self.path.to_owned() });
+        }
         layer.put(key.name, &self.value(key.name, value)?, self.origin(value.span().start));
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::config::Passthrough;
 fn around(variables: &[(&str, &str)]) -> Surroundings {
     let home = [("HOME", "/home/ada")];
     let all = home.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Surroundings { variables: all.collect() }
+    Surroundings { variables: all.collect(), ..Surroundings::default() }
 }
 
 fn options(options: &[(&'static str, &str)]) -> CommandLine {

@@ -276,7 +276,7 @@ impl Core {
     /// Stops new calls for a while if Box as a whole cannot be reached.
     pub(super) fn unreachable(&mut self, error: &ApiError, now: Timestamp) {
         let sign_in = matches!(error.meaning, Meaning::SignInNeeded);
-        if !sign_in && !matches!(error.meaning, Meaning::NotSent) {
+        if !sign_in && !matches!(error.meaning, Meaning::NotSent | Meaning::Intercepted) {
             return;
         }
         if self.outage.reason.is_none() {

@@ -10,6 +10,7 @@ mod compare;
 mod eventually;
 mod mount;
 mod mounter;
+mod person;
 mod run;
 mod table;
 mod watchdog;
@@ -21,7 +22,8 @@ pub use eventually::{eventually, eventually_ok};
 pub use mode::{Mode, in_mode};
 pub use mount::Mount;
 pub use mounter::{Mounter, boxfs};
-pub use run::{Ran, run, run_in};
+pub use person::{CLIENT_ID, CLIENT_SECRET, Person, browse, http_client, mode_of};
+pub use run::{Ran, run, run_in, run_told};
 pub use table::{is_mounted, mounts_below};
 pub use world::{Calls, TOKEN, World};
 
