@@ -17,7 +17,7 @@ use crate::support::{Mode, Mount, Mounter, SOON, Tree, World, eventually_ok, tre
 use steps::{Step, Work};
 
 /// What `scripts/test` has time for.
-const FEW_KILLS: u32 = 25;
+const FEW_KILLS: u32 = 20;
 /// Large files have several parts.
 const PART_BYTES: u64 = 5 << 20;
 /// From a mount to the kill, milliseconds.
