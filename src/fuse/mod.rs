@@ -32,7 +32,7 @@ use tokio::sync::watch;
 
 pub use errno::errno_number;
 pub use kernel::{can_pass_through, passthrough_obstacle};
-pub use mounting::MountError;
+pub use mounting::{MountError, probe};
 pub use options::MountRequest;
 pub use session::Mounted;
 

@@ -108,7 +108,7 @@ pub(super) fn mount_at(request: &MountRequest) -> Result<(OwnedFd, Mount), Mount
 /// The mount point, absolute and without links, once it is known to be a usable empty directory. A dead mount that an
 /// earlier boxfs left there is taken away.
 fn prepare(mountpoint: &Path) -> Result<PathBuf, MountError> {
-    let resolved = match fs::canonicalize(mountpoint).and_then(|path| fs::metadata(&path).map(|found| (path, found))) {
+    let resolved = match fs::canonicalize(mountpoint).and_then(|path| probe(&path).map(|found| (path, found))) {
         Ok((path, found)) if found.is_dir() => path,
         Ok((path, _)) => return Err(MountError::NotADirectory(path)),
         Err(error) if is_dead(&error) => {
@@ -172,8 +172,15 @@ fn remove_dead(mountpoint: &Path) -> Result<(), MountError> {
 
 /// Takes `ours` away if its connection has ended and it is still there, as after an abort.
 pub(super) fn unmount_if_dead(ours: &Mount) -> Result<(), MountError> {
-    let dead = fs::metadata(&ours.mountpoint).is_err_and(|error| is_dead(&error));
+    let dead = probe(&ours.mountpoint).is_err_and(|error| is_dead(&error));
     if dead { unmount(ours) } else { Ok(()) }
+}
+
+/// The metadata of a mount point, once its daemon has answered a question: the attributes alone come from the kernel's memory
+/// for as long as it may believe them, whether the daemon lives or not.
+pub fn probe(mountpoint: &Path) -> io::Result<fs::Metadata> {
+    nix::sys::statvfs::statvfs(mountpoint)?;
+    fs::metadata(mountpoint)
 }
 
 /// What every call on a mount answers whose daemon is gone ("Transport endpoint is not connected").

@@ -140,7 +140,7 @@ impl Core {
             return Ok(None);
         }
         let due = self.tree.next_due()?;
-        let due = [due, self.stream.next_late(), self.sessions_due].into_iter().flatten().min();
+        let due = [due, self.stream.next_late(), self.sessions_tick()].into_iter().flatten().min();
         Ok(match (due, self.outage.until) {
             (Some(due), Some(until)) => Some(due.max(until)),
             (due, _) => due,
@@ -252,7 +252,11 @@ impl Core {
             }
             Plan::Forget => {
                 let parent = picture.node.parent;
-                out.extend(self.tree.forget(ino)?.into_iter().map(Effect::Drop));
+                let Some(contents) = self.tree.forget(ino, now)? else {
+                    self.wait(ino, &Wait::ChildrenFirst, now)?;
+                    return Ok(true);
+                };
+                out.extend(contents.into_iter().map(Effect::Drop));
                 failpoint("forget.recorded");
                 self.sessions_changed(now);
                 self.tree.set_due(parent, Some(now))?;

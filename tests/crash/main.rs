@@ -12,3 +12,4 @@ mod lists;
 mod matrix;
 mod scene;
 mod stories;
+mod storm;

@@ -68,6 +68,7 @@ impl Core {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Result<(), TreeError> {
+        self.sessions_changed(now);
         let finish = match result {
             Ok(Answer::Item(item)) => Finish::Answered(Box::new(translate::remote(&item, &self.me))),
             Ok(Answer::Deleted) => Finish::Deleted,

@@ -20,6 +20,11 @@ impl Core {
         self.sessions_due = Some(now);
     }
 
+    /// When sessions are to be looked for; while some are being ended, their answers say.
+    pub(super) fn sessions_tick(&self) -> Option<Timestamp> {
+        self.sessions_due.filter(|_| self.ending.is_empty())
+    }
+
     /// Ends sessions whose upload is over, given up, or about other bytes by now.
     pub(super) fn end_sessions(&mut self, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
         if self.sessions_due.is_none_or(|due| due > now) || !self.ending.is_empty() {

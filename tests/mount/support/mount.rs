@@ -57,6 +57,16 @@ impl Mount {
         run(boxfs(&self.home).args(arguments).arg(self.at(path)), PROGRAM_LIMIT)
     }
 
+    /// Like [`Mount::command`] on the whole mount, for what takes long.
+    #[track_caller]
+    pub fn command_within(&self, arguments: &[&str], limit: Duration) -> Ran {
+        run(boxfs(&self.home).args(arguments).arg(&self.root), limit)
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.daemon.try_wait(), Ok(None))
+    }
+
     /// `boxfs wait` for everything; panics unless Box has it.
     #[track_caller]
     pub fn wait(&self) {
