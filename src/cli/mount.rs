@@ -26,7 +26,7 @@ const MAX_SECRETS_BYTES: u64 = 64 * 1024;
 pub(super) struct Arguments {
     /// An empty directory
     mountpoint: PathBuf,
-    /// ro, allow_other, allow_root, uid=N, gid=N, umask=N, default_permissions, noexec, noatime,
+    /// ro, allow_other, allow_root, uid=N, gid=N, umask=N, noexec, noatime,
     /// passthrough=on|off|auto
     #[arg(short = 'o', value_name = "OPT,...")]
     options: Vec<String>,

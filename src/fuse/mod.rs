@@ -15,7 +15,6 @@ mod errno;
 mod files;
 mod fusermount;
 mod kernel;
-mod mountinfo;
 mod mounting;
 mod names;
 mod notify;
