@@ -92,6 +92,9 @@ pub(super) fn run(arguments: &Arguments, around: &Surroundings) -> Result<Exit, 
     keep(&settings, around, &sign_in)?;
     tell_daemons();
     println!("Signed in as {}.", sign_in.account.login);
+    if around.token().is_some() {
+        eprintln!("boxfs: BOXFS_TOKEN is set, and mounts use that token instead: unset it");
+    }
     Ok(Exit::Done)
 }
 
