@@ -18,6 +18,8 @@ mod stamp;
 mod store;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_cache;
 mod usage;
 mod uses;
 

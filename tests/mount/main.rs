@@ -9,6 +9,7 @@ mod support;
 
 mod arrival;
 mod attributes;
+mod cache;
 mod changes;
 mod cold;
 mod companies;

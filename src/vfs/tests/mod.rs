@@ -156,6 +156,7 @@ impl Engine {
             let bytes = &far.bytes[&ask.file_id];
             let end = ask.range.end.min(bytes.len() as u64);
             file.fill(ask.range.start, &bytes[ask.range.start as usize..end as usize]).unwrap();
+            assert_ne!(file.check().unwrap(), crate::content::Checked::Wrong);
             Ok(())
         };
         file.release_claim(ask.range, outcome);
