@@ -252,13 +252,6 @@ impl Content {
         self.dirs.path(place, id)
     }
 
-    /// What lies in the cache, as the directory says.
-    pub fn cached(&self) -> Result<Vec<ContentId>> {
-        let entries = fs::read_dir(self.dirs.of(Place::Cache)).map_err(meaning("listing the cache"))?;
-        let id = |entry: fs::DirEntry| u64::from_str_radix(entry.file_name().to_str()?, 16).ok().map(ContentId);
-        Ok(entries.flatten().filter_map(id).collect())
-    }
-
     /// Every content that somebody uses.
     pub(super) fn in_use(&self) -> Vec<Arc<DataFile>> {
         lock(&self.open).files.values().filter_map(Weak::upgrade).collect()

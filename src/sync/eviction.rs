@@ -105,10 +105,6 @@ pub fn evict_one(tree: &Tree, content: &Content, id: ContentId, pins: Pins) -> R
 
 /// Writes last uses down and keeps the cache below its limit and the disk above its floor, until the engine stops.
 pub async fn keep(executor: Executor) {
-    let (tree, content) = (executor.tree.clone(), executor.content.clone());
-    if let Err(error) = blocking(move || remove_orphans(&tree, &content)).await {
-        log::warn!("the cache cannot be cleaned up: {error}");
-    }
     loop {
         if let Err(error) = look(&executor).await {
             log::warn!("the cache cannot be looked after: {error}");
@@ -117,17 +113,6 @@ pub async fn keep(executor: Executor) {
         // Either way it is time for a look.
         let _ = tokio::time::timeout(LOOK_EVERY, executor.content.pressed()).await;
     }
-}
-
-/// A crash may have come between the note that a content is evicted and the end of its data file. A data file is made only after its
-/// row, so one without a row is nobody's.
-fn remove_orphans(tree: &Tree, content: &Content) -> Result<(), String> {
-    for id in content.cached().map_err(|e| e.to_string())? {
-        if tree.content(id).map_err(|e| e.to_string())?.is_none() {
-            content.remove(id).map_err(|e| e.to_string())?;
-        }
-    }
-    Ok(())
 }
 
 async fn look(executor: &Executor) -> Result<(), String> {
