@@ -18,8 +18,6 @@ mod stamp;
 mod store;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_cache;
 mod usage;
 mod uses;
 

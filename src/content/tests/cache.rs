@@ -1,6 +1,6 @@
 //! What the cache does with bytes that were not compared, and with room.
 
-use super::*;
+use super::super::*;
 use crate::base::{ContentId, Sha1Digest};
 use std::path::Path;
 
