@@ -216,6 +216,11 @@ impl Wire {
         Timestamp { secs: now.secs.saturating_add(self.clock_ahead_secs().unwrap_or(0)), ..now }
     }
 
+    /// Whether anything answers there; what it says does not matter.
+    pub(super) async fn get(&self, url: &str) -> Result<(), reqwest::Error> {
+        self.http.get(url).send().await.map(drop)
+    }
+
     fn learn_time(&self, headers: &HeaderMap) {
         let told = error::text_header(headers, "date").and_then(Timestamp::parse_http_date);
         if let Some(told) = told {
@@ -400,7 +405,7 @@ fn http_client(options: &ClientOptions, hosts: &Hosts) -> Result<reqwest::Client
     } else if let Some(proxy) = &options.proxy {
         // The parser's message could quote the password.
         let all = reqwest::Proxy::all(proxy.reveal()).map_err(|_| bad_options("the proxy is not an http(s):// URL"))?;
-        builder = builder.proxy(all);
+        builder = builder.proxy(all.no_proxy(reqwest::NoProxy::from_env()));
     }
     if let Some(path) = &options.ca_file {
         builder = builder.tls_certs_merge(read_certificates(path)?);

@@ -22,7 +22,7 @@ const QUOTA: &str = "quota";
 /// Whoever mounts waits for this answer; a healthy Box gives it in a second.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
-/// Permission bits of folders before `umask=` takes some away.
+/// Permission bits of the root.
 const FOLDER_MODE: u32 = 0o755;
 
 /// Who is signed in.
@@ -75,7 +75,7 @@ pub(super) async fn identify(
         let largest = me.max_upload_size.unwrap_or(total);
         tree.set_meta(QUOTA, &format!("{total} {used} {largest}")).map_err(failed)?;
     }
-    tree.plant_root(&settings.root_folder, root_attr(settings)).map_err(failed)?;
+    tree.plant_root(&settings.root_folder, root_attr()).map_err(failed)?;
     Ok(Identity { me: me.id.clone(), account: Some(Account { id: me.id, name: me.name, login: me.login }) })
 }
 
@@ -126,10 +126,9 @@ async fn check_root(client: &BoxClient, id: &str) -> Result<(), DaemonError> {
     }
 }
 
-fn root_attr(settings: &Settings) -> Attr {
+/// Whoever mounts owns the root; `uid=`, `gid=` and `umask=` change what is shown, not what is kept.
+fn root_attr() -> Attr {
     let now = Timestamp::now();
-    let mode = FOLDER_MODE & !settings.mount.umask.unwrap_or(0);
-    let uid = settings.mount.uid.unwrap_or_else(|| nix::unistd::geteuid().as_raw());
-    let gid = settings.mount.gid.unwrap_or_else(|| nix::unistd::getegid().as_raw());
-    Attr { size: 0, mtime: now, ctime: now, atime: now, btime: now, mode, uid, gid }
+    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    Attr { size: 0, mtime: now, ctime: now, atime: now, btime: now, mode: FOLDER_MODE, uid, gid }
 }

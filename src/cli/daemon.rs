@@ -214,6 +214,7 @@ fn vfs_settings(settings: &Settings) -> vfs::Settings {
         read_only: settings.mount.read_only,
         passthrough: settings.mount.passthrough != Passthrough::Off && fuse::can_pass_through(),
         lifetime: LIFETIME,
+        owner: vfs::ShownOwner { uid: settings.mount.uid, gid: settings.mount.gid, umask: settings.mount.umask },
         durability: match settings.durability {
             crate::config::Durability::Local => vfs::Durability::Local,
             crate::config::Durability::Box => vfs::Durability::Box,

@@ -9,6 +9,7 @@ mod config;
 mod daemon;
 mod demo;
 mod detach;
+mod doctor;
 mod emulator;
 mod exit;
 mod logging;
@@ -61,6 +62,7 @@ enum Command {
     Logout(Box<logout::Arguments>),
     Whoami(Box<whoami::Arguments>),
     Config(Box<config::Arguments>),
+    Doctor(Box<doctor::Arguments>),
     Emulator(Box<emulator::Arguments>),
     Demo(demo::Arguments),
     Completions(completions::Arguments),
@@ -83,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Logout(arguments) => logout::run(&arguments, &around),
         Command::Whoami(arguments) => whoami::run(&arguments, &around),
         Command::Config(arguments) => config::run(&arguments, &around),
+        Command::Doctor(arguments) => doctor::run(&arguments, &around),
         Command::Emulator(arguments) => emulator::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -20,7 +20,7 @@ const PROFILE: &str = "profile";
 
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
-    #[error("unknown key '{key}'{}; 'boxfs config --explain' lists them", match nearest { Some(key) => format!("; did you mean '{key}'?"), None => String::new() })]
+    #[error("unknown key '{key}'{} 'boxfs config --explain' lists all", meant(*nearest))]
     UnknownKey { key: String, nearest: Option<&'static str> },
     #[error("{key}: {reason}")]
     BadValue { key: &'static str, reason: String },
@@ -30,6 +30,10 @@ pub enum EditError {
     Unwritable { path: PathBuf, source: io::Error },
     #[error("{}: not changed, since it would no longer be right: {reason}", path.display())]
     Spoiled { path: PathBuf, reason: String },
+}
+
+fn meant(nearest: Option<&'static str>) -> String {
+    nearest.map_or_else(|| ";".to_owned(), |key| format!("; did you mean '{key}'?"))
 }
 
 /// Sets `key`, checked first, for every profile or for one.

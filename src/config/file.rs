@@ -52,11 +52,17 @@ impl Reader<'_> {
     fn read(&self) -> Result<ConfigFile, ConfigError> {
         let table = DeTable::parse(self.text).map_err(|error| ConfigError::Syntax {
             origin: self.origin(error.span().map_or(0, |span| span.start)),
-            message: error.message().lines().next().unwrap_or_default().to_owned(),
+            message: self.syntax(error.span().map_or(0, |span| span.start), error.message()),
         })?;
         let mut file = ConfigFile::default();
         for (key, value) in table.get_ref() {
             match key.get_ref().as_ref() {
+                "profile" if value.get_ref().is_table() => {
+                    return Err(ConfigError::Syntax {
+                        origin: self.origin(key.span().start),
+                        message: "profile: the keys of one profile stand below [profiles.NAME]".to_owned(),
+                    });
+                }
                 "profile" => file.profile = Some((self.value("profile", value)?, self.origin(value.span().start))),
                 "profiles" => file.profiles = self.profiles(value)?,
                 name => self.put(&mut file.shared, name, key.span().start, value, &["profile", "profiles"])?,
@@ -119,6 +125,18 @@ impl Reader<'_> {
                 .map(|texts| texts.join(","))
                 .ok_or_else(|| bad("write a list of texts".to_owned())),
             other => Err(bad(format!("write a text in quotes instead of this {}", other.type_str()))),
+        }
+    }
+
+    /// What the parser says, with the key of the line.
+    fn syntax(&self, at: usize, said: &str) -> String {
+        let said = said.lines().next().unwrap_or_default();
+        let said = if said.contains("must be quoted") { "write the value in quotes" } else { said };
+        let start = self.text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
+        let line = self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        match line.split_once('=').map(|(key, _)| key.trim()) {
+            Some(key) if !key.is_empty() => format!("{key}: {said}"),
+            _ => said.to_owned(),
         }
     }
 

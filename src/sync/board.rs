@@ -14,6 +14,8 @@ pub struct Board {
 #[derive(Debug, Default)]
 struct Shown {
     uploads: HashMap<Ino, Meter>,
+    /// What the meters showed that are no longer here.
+    gone_bytes: u64,
     reach: Reach,
 }
 
@@ -50,7 +52,10 @@ pub struct OnBoard {
 
 impl Drop for OnBoard {
     fn drop(&mut self) {
-        self.board.lock().uploads.remove(&self.ino);
+        let mut shown = self.board.lock();
+        if let Some(meter) = shown.uploads.remove(&self.ino) {
+            shown.gone_bytes = shown.gone_bytes.saturating_add(meter.sent.load(Ordering::Relaxed));
+        }
     }
 }
 
@@ -76,6 +81,13 @@ impl Board {
             .collect();
         uploads.sort_by_key(|u| u.ino);
         uploads
+    }
+
+    /// Bytes that went up since the start, over all uploads. Falls a little when a request is taken back.
+    pub fn sent_bytes(&self) -> u64 {
+        let shown = self.lock();
+        let now: u64 = shown.uploads.values().map(|meter| meter.sent.load(Ordering::Relaxed)).sum();
+        shown.gone_bytes.saturating_add(now)
     }
 
     pub fn reach(&self) -> Reach {

@@ -24,8 +24,19 @@ pub struct Settings {
     pub passthrough: bool,
     /// How long the kernel may believe names and attributes that it is not told otherwise about.
     pub lifetime: Duration,
+    /// As what every file and folder is shown, whatever this machine or Box keeps of it.
+    pub owner: ShownOwner,
     /// When close(2) and fsync(2) of a written file return.
     pub durability: Durability,
+}
+
+/// `uid=`, `gid=` and `umask=` of the mount; `None` shows what is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ShownOwner {
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    /// Bits taken from every mode.
+    pub umask: Option<u32>,
 }
 
 /// Where the bytes are when a program hears that all is well.
