@@ -219,6 +219,9 @@ mod tests {
                 boot: String::new(),
             };
             assert_eq!(fate(&row, stamp, last), expected, "{state:?} {noted:?} {last:?}");
+            let synced = ContentRow { durable: true, ..row };
+            let kept = noted == Some(stamp) && state == ContentState::Writable;
+            assert!(!kept || fate(&synced, stamp, last) == Fate::Closed, "{last:?}");
         }
     }
 }

@@ -233,7 +233,9 @@ impl Tree {
     /// The bytes with this stamp are on the disk: a power cut does not take them.
     pub fn synced(&self, content: ContentId, stamp: StoredStamp) -> Result<(), TreeError> {
         self.write(|tx| {
-            let Some(mut row) = contents::get(tx, content)?.filter(|row| row.stamp == Some(stamp)) else { return Ok(()) };
+            let Some(mut row) = contents::get(tx, content)?.filter(|row| row.stamp == Some(stamp)) else {
+                return Ok(());
+            };
             row.durable = true;
             contents::put(tx, &row)
         })
