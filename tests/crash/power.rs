@@ -111,7 +111,10 @@ fn what_fsync_promised_is_there_after_a_power_cut() {
             mount.signal(nix::sys::signal::Signal::SIGKILL);
             writer.join().unwrap();
         });
+        let root = mount.root.clone();
         mount.death(SOON);
+        // The dead mount's backing files are on the disk.
+        must(Command::new("umount").arg("-l").arg(root));
         disk.unplug();
         disk.plug_in();
     }
