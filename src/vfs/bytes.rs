@@ -220,7 +220,7 @@ fn cut_short(file: &DataFile, row: &ContentRow) -> Result<bool> {
     Ok(clean && row.origin.as_ref().is_some_and(|o| o.size == row.size) && file.size()? != row.size)
 }
 
-fn stored(stamp: Stamp) -> StoredStamp {
+pub(super) fn stored(stamp: Stamp) -> StoredStamp {
     StoredStamp { size: stamp.size, mtime_ns: stamp.mtime_ns, ctime_ns: stamp.ctime_ns }
 }
 
