@@ -8,6 +8,7 @@ mod core;
 mod effect;
 mod engine;
 mod executor;
+mod executor_account;
 mod executor_bytes;
 mod executor_chunks;
 mod executor_events;

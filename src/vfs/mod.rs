@@ -16,9 +16,11 @@ mod lookup;
 mod names;
 mod open;
 mod quota;
+mod room;
 mod state;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod types;
 mod xattrs;
 

@@ -7,6 +7,8 @@ use super::asks::Asks;
 use super::error::{Result, VfsError};
 use super::handles::Handles;
 use super::inodes::Inodes;
+use super::quota::Doubt;
+use super::room::FullSince;
 use crate::base::{BoxId, Ino, NameError, Timestamp, boot_id, box_name, check_name};
 use crate::content::Content;
 use crate::tree::{Ask, Node, Rights, Tree, TreeError};
@@ -46,6 +48,8 @@ pub struct Vfs {
     pub(super) inodes: Inodes,
     pub(super) handles: Handles,
     pub(super) boot: String,
+    pub(super) doubt: Doubt,
+    pub(super) full_since: FullSince,
 }
 
 impl Vfs {
@@ -59,6 +63,8 @@ impl Vfs {
             inodes: Inodes::default(),
             handles: Handles::default(),
             boot: boot_id(),
+            doubt: Doubt::default(),
+            full_since: FullSince::default(),
         }
     }
 
@@ -78,6 +84,7 @@ impl Vfs {
             TreeError::IsFolder => VfsError::IsDirectory,
             TreeError::NotEmpty => VfsError::NotEmpty,
             TreeError::IntoItself => VfsError::Invalid,
+            error if error.is_disk_full() => VfsError::NoSpace,
             TreeError::TooNew { .. } | TreeError::Damaged(_) | TreeError::Sql(_) => {
                 VfsError::Io(std::io::Error::other(error))
             }

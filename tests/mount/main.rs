@@ -12,6 +12,7 @@ mod attributes;
 mod changes;
 mod cold;
 mod ends;
+mod failures;
 mod folders;
 mod kills;
 mod life;
