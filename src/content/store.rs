@@ -181,6 +181,16 @@ impl Content {
         self.dirs.spool_files()
     }
 
+    /// Every data file in the cache, one after the other.
+    pub fn cached(&self) -> Result<impl Iterator<Item = Result<ContentId>> + use<>> {
+        self.dirs.cached()
+    }
+
+    /// The stamp of a data file that nobody uses; `None` if there is no file.
+    pub fn stamp_of(&self, id: ContentId, place: Place) -> Result<Option<Stamp>> {
+        self.dirs.stamp(id, place)
+    }
+
     /// Makes the names in the spool survive a power cut. Blocks.
     pub fn sync_spool(&self) -> Result<()> {
         sync_dir(&self.dirs.spool).map_err(meaning("syncing the spool directory"))

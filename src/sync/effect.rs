@@ -5,7 +5,7 @@ use crate::base::Sha1Digest;
 use crate::base::{AttemptId, BoxId, ContentId, Ino};
 use crate::box_api::{ApiError, Event as BoxEvent, Item};
 use crate::content::Stamp;
-use crate::tree::{Ask, AskError, FetchAsk, Invalidation};
+use crate::tree::{Ask, AskError, FetchAsk, Invalidation, SessionRow};
 use tokio::sync::oneshot;
 
 /// Something that happened.
@@ -63,6 +63,11 @@ pub enum Event {
     },
     /// Box does not know our place in its stream any more.
     NewsLost,
+    /// Box does not have the session any more (`ended`), or could not be asked to end it.
+    SessionEnded {
+        id: String,
+        ended: bool,
+    },
     /// Bytes of a fetch arrived (`ok`), or did not.
     Fetched {
         ok: bool,
@@ -123,6 +128,8 @@ pub enum Effect {
     Follow(Option<String>),
     /// Tell the kernel.
     Tell(Invalidation),
+    /// End an upload session that nobody needs.
+    EndSession(Box<SessionRow>),
     /// Remove a data file nobody needs.
     Drop(ContentId),
     /// Box has the bytes: the data file may move to the cache.

@@ -6,6 +6,7 @@ use super::call::Call;
 use super::effect::{Answer, Effect, Event};
 use super::executor_account as account;
 use super::executor_bytes as bytes;
+use super::executor_chunks as chunks;
 use super::executor_events as events;
 use super::executor_upload as upload;
 use crate::base::{BoxId, Ino, Timestamp, failpoint};
@@ -107,6 +108,7 @@ impl Executor {
             Effect::Tell(invalidation) => {
                 let _nobody_mounted = self.tell.send(invalidation).await;
             }
+            Effect::EndSession(session) => chunks::end_session(&self, &session).await,
             Effect::Drop(content) => bytes::drop_data(&self, content).await,
             Effect::ToCache(content) => bytes::to_cache(&self, content).await,
         }
@@ -201,6 +203,7 @@ enum Fallback {
     Look(BoxId),
     Seal { ino: Ino, content: crate::base::ContentId, open: bool },
     Complete(Ino),
+    EndSession(String),
 }
 
 impl Fallback {
@@ -213,6 +216,7 @@ impl Fallback {
             Effect::Look(id) => Fallback::Look(id.clone()),
             Effect::Seal { ino, content, open } => Fallback::Seal { ino: *ino, content: *content, open: *open },
             Effect::Complete { ino, .. } => Fallback::Complete(*ino),
+            Effect::EndSession(session) => Fallback::EndSession(session.id.clone()),
             Effect::Follow(_)
             | Effect::Quota(_)
             | Effect::Fetch(_)
@@ -228,6 +232,7 @@ impl Fallback {
             Fallback::Call { attempt, ino, call } => Event::Answered { attempt, ino, call, result: Err(lost()) },
             Fallback::List { folder, listing } => Event::Listed { folder, listing, result: Err(lost()) },
             Fallback::Look(id) => Event::Looked { id, result: Err(lost()) },
+            Fallback::EndSession(id) => Event::SessionEnded { id, ended: false },
             Fallback::Complete(ino) => Event::Completed { ino, result: Err(AskError::Stopping) },
             Fallback::Seal { ino, content, open } => {
                 let result = super::effect::SealResult::Busy;

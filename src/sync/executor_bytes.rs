@@ -171,9 +171,11 @@ fn fetch_error(error: &ApiError) -> FetchError {
         Meaning::NoAccess | Meaning::Locked | Meaning::ForbiddenByPolicy | Meaning::InsufficientScope => {
             FetchError::Denied
         }
-        Meaning::NotSent | Meaning::OutcomeUnknown | Meaning::SignInNeeded | Meaning::Throttled { .. } => {
-            FetchError::Unreachable
-        }
+        Meaning::NotSent
+        | Meaning::Intercepted
+        | Meaning::OutcomeUnknown
+        | Meaning::SignInNeeded
+        | Meaning::Throttled { .. } => FetchError::Unreachable,
         _ => FetchError::Other(error.to_string()),
     }
 }

@@ -26,5 +26,5 @@ pub use board::{Reach, Uploading};
 pub use engine::{Engine, Parts};
 pub use executor::Line;
 pub use planner::hold_reason;
-pub use recovery::{Recovered, recover};
+pub use recovery::{LastRun, Recovered, recover};
 pub use report::{Failing, Left, Report};

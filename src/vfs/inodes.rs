@@ -26,6 +26,7 @@ pub(super) enum Mode {
 }
 
 /// An inode with open handles.
+#[derive(Clone)]
 pub(super) struct OpenInode {
     pub mode: Mode,
     pub file: Arc<DataFile>,

@@ -132,11 +132,10 @@ impl Vfs {
         inode.writers -= u32::from(wrote);
         let at_rest = wrote && inode.writers == 0;
         let last = inode.handles == 0;
-        let noted = if at_rest {
-            self.note(ino, inode).and_then(|()| self.hold_troubled(ino, inode))
-        } else {
-            self.save_ranges(&inode.file)
-        };
+        let noted = if at_rest { self.record(ino, inode) } else { self.save_ranges(&inode.file) };
+        if at_rest && noted.is_err() {
+            self.unrecorded.keep(ino, inode);
+        }
         if last {
             shard.remove(ino);
         }
@@ -209,7 +208,7 @@ impl Vfs {
     fn begin(&self, shard: &mut Shard, node: &Node, bytes: &Bytes, how: OpenHow) -> Result<()> {
         let mode = self.mode_for(node.ino, &bytes.file, how)?;
         let file = bytes.file.clone();
-        let trouble = Arc::default();
+        let trouble = self.unrecorded.trouble_of(node.ino).unwrap_or_default();
         let inode = OpenInode { mode, file, handles: 0, writers: 0, noted: None, attr: node.attr, trouble };
         shard.insert(node.ino, inode);
         Ok(())

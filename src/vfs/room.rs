@@ -75,7 +75,8 @@ impl Vfs {
 
     /// Looks at the disk while the kernel writes files by itself; to be called four times a second. A write that failed is seen by
     /// nobody then: below the floor of the disk, every such file may lack bytes.
-    pub fn watch_unseen_writes(&self) -> Result<()> {
+    pub fn watch(&self) -> Result<()> {
+        self.record_again();
         let written = self.inodes.written_unseen();
         if written.is_empty() {
             return Ok(());

@@ -9,6 +9,7 @@ use super::handles::Handles;
 use super::inodes::Inodes;
 use super::quota::Doubt;
 use super::room::FullSince;
+use super::unrecorded::Unrecorded;
 use crate::base::{BoxId, Ino, NameError, Timestamp, boot_id, box_name, check_name};
 use crate::content::Content;
 use crate::tree::{Ask, Node, Rights, Tree, TreeError};
@@ -26,8 +27,19 @@ pub struct Settings {
     pub passthrough: bool,
     /// How long the kernel may believe names and attributes that it is not told otherwise about.
     pub lifetime: Duration,
+    /// As what every file and folder is shown, whatever this machine or Box keeps of it.
+    pub owner: ShownOwner,
     /// When close(2) and fsync(2) of a written file return.
     pub durability: Durability,
+}
+
+/// `uid=`, `gid=` and `umask=` of the mount; `None` shows what is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ShownOwner {
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    /// Bits taken from every mode.
+    pub umask: Option<u32>,
 }
 
 /// Where the bytes are when a program hears that all is well.
@@ -50,6 +62,7 @@ pub struct Vfs {
     pub(super) boot: String,
     pub(super) doubt: Doubt,
     pub(super) full_since: FullSince,
+    pub(super) unrecorded: Unrecorded,
 }
 
 impl Vfs {
@@ -65,6 +78,7 @@ impl Vfs {
             boot: boot_id(),
             doubt: Doubt::default(),
             full_since: FullSince::default(),
+            unrecorded: Unrecorded::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use boxfs::base::{Ino, Secret, Timestamp, boot_id};
 use boxfs::box_api::{ApiLimits, BoxClient, ClientOptions, TokenSource};
 use boxfs::content::{Content, Dirs, Identity, Limits};
 use boxfs::emulator::{Emulator, Options};
-use boxfs::sync::{Engine, Line, Parts, recover};
+use boxfs::sync::{Engine, LastRun, Line, Parts, recover};
 use boxfs::tree::{
     Ask, Attr, ContentState, Lookup, NewNode, Node, NodeKind, Place, Presence, RenameHow, StoredStamp, Tree,
 };
@@ -67,7 +67,7 @@ impl Rig {
 
     /// The engine starts, as after a start of the daemon.
     pub fn start(&mut self) {
-        recover(&self.tree, &self.content, false, Timestamp::now()).unwrap();
+        recover(&self.tree, &self.content, LastRun::Killed, Timestamp::now()).unwrap();
         let options =
             ClientOptions { server: Some(self.server.clone()), limits: ApiLimits::Off, ..ClientOptions::default() };
         let client = BoxClient::new(options, TokenSource::Fixed(Secret::new(self.token.clone()))).unwrap();

@@ -147,3 +147,24 @@ fn a_file_renamed_many_times_is_one_move() {
     assert_eq!(rig.names(), ["/d", "/d/c"]);
     assert_eq!(rig.requests("PUT", "/files/"), 1);
 }
+
+#[test]
+fn the_session_of_a_file_that_is_deleted_or_written_anew_is_ended() {
+    for delete in [true, false] {
+        let mut rig = Rig::new(chunked());
+        rig.emulator().set_faults(stalled(9));
+        rig.save("large", &noise(5, LARGE));
+        eventually("eight parts are stored", || rig.emulator().sessions().first().is_some_and(|s| s.parts_stored == 8));
+        rig.kill();
+        rig.emulator().set_faults(FaultScript::default());
+        if delete {
+            rig.unlink("large");
+        } else {
+            rig.save("large", b"small by now");
+        }
+        rig.start();
+        rig.settled();
+        eventually("no session is left", || rig.emulator().sessions().is_empty());
+        assert_eq!(rig.names().is_empty(), delete);
+    }
+}

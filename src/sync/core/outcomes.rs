@@ -38,6 +38,7 @@ impl Core {
             SealResult::Sealed { stamp, sha1 } => match self.tree.sealed(ino, content, stored(stamp), sha1, open) {
                 Ok(node) => {
                     failpoint("seal.recorded");
+                    self.sessions_changed(now);
                     self.answer_pushes(ino)?;
                     self.tree.set_due(ino, Some(if node.unsealed { now.after(SEAL_AGAIN) } else { now }))
                 }
@@ -68,6 +69,7 @@ impl Core {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Result<(), TreeError> {
+        self.sessions_changed(now);
         let finish = match result {
             Ok(Answer::Item(item)) => Finish::Answered(Box::new(translate::remote(&item, &self.me))),
             Ok(Answer::Deleted) => Finish::Deleted,
@@ -276,7 +278,7 @@ impl Core {
     /// Stops new calls for a while if Box as a whole cannot be reached.
     pub(super) fn unreachable(&mut self, error: &ApiError, now: Timestamp) {
         let sign_in = matches!(error.meaning, Meaning::SignInNeeded);
-        if !sign_in && !matches!(error.meaning, Meaning::NotSent) {
+        if !sign_in && !matches!(error.meaning, Meaning::NotSent | Meaning::Intercepted) {
             return;
         }
         if self.outage.reason.is_none() {

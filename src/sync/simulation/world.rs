@@ -244,6 +244,9 @@ impl World {
                 let result = if is_cut(fault) { Err(cut()) } else { self.cloud.item(&id) };
                 self.outcomes.push(Event::Looked { id, result });
             }
+            Task::Effect(Effect::EndSession(session)) => {
+                self.outcomes.push(Event::SessionEnded { id: session.id, ended: !is_cut(fault) });
+            }
             Task::Effect(Effect::Drop(content)) => self.disk().remove(content),
             Task::Effect(Effect::ToCache(content)) => {
                 let disk = self.disk.clone();

@@ -47,7 +47,13 @@ struct Rig {
 }
 
 fn settings() -> Settings {
-    Settings { read_only: false, passthrough: false, lifetime: Duration::from_secs(60), durability: Durability::Local }
+    Settings {
+        read_only: false,
+        passthrough: false,
+        lifetime: Duration::from_secs(60),
+        owner: ShownOwner::default(),
+        durability: Durability::Local,
+    }
 }
 
 fn limits() -> Limits {
