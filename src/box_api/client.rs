@@ -405,7 +405,7 @@ fn http_client(options: &ClientOptions, hosts: &Hosts) -> Result<reqwest::Client
     } else if let Some(proxy) = &options.proxy {
         // The parser's message could quote the password.
         let all = reqwest::Proxy::all(proxy.reveal()).map_err(|_| bad_options("the proxy is not an http(s):// URL"))?;
-        builder = builder.proxy(all);
+        builder = builder.proxy(all.no_proxy(reqwest::NoProxy::from_env()));
     }
     if let Some(path) = &options.ca_file {
         builder = builder.tls_certs_merge(read_certificates(path)?);

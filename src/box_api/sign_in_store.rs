@@ -2,8 +2,9 @@
 //!
 //! Knows nothing of Box. Reading needs no lock: a reader finds the old file or the new one, never a mixture.
 
+use super::seal::{Sealed, seal, unseal};
 use super::sign_in::SignIn;
-use crate::base::{failpoint, write_file_durably};
+use crate::base::{Secret, failpoint, write_file_durably};
 use nix::fcntl::{Flock, FlockArg};
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -28,6 +29,11 @@ pub enum StoreError {
     NotOurs { path: PathBuf },
     #[error("{} is damaged: sign in again with 'boxfs login'", path.display())]
     Damaged { path: PathBuf },
+    #[error(
+        "{} is sealed with a key of the desktop's keyring, which cannot be had here: unlock the keyring, or sign in again with 'boxfs login'",
+        path.display()
+    )]
+    Sealed { path: PathBuf },
     #[error("another boxfs holds {} for {} s: it hangs", path.display(), LOCK_LIMIT.as_secs())]
     Held { path: PathBuf },
     #[error("cannot use {}: {source}", path.display())]
@@ -38,11 +44,27 @@ pub enum StoreError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignInStore {
     path: PathBuf,
+    /// Seals what is saved, and opens what is sealed.
+    key: Option<Secret>,
 }
 
 impl SignInStore {
     pub fn at(path: impl Into<PathBuf>) -> SignInStore {
-        SignInStore { path: path.into() }
+        SignInStore { path: path.into(), key: None }
+    }
+
+    /// With a key of [`new_seal_key`](super::new_seal_key)'s, what is saved is sealed.
+    pub fn with_key(self, key: Option<Secret>) -> SignInStore {
+        SignInStore { key, ..self }
+    }
+
+    pub fn key(&self) -> Option<&Secret> {
+        self.key.as_ref()
+    }
+
+    /// Whether a key is needed to load it.
+    pub fn is_sealed(&self) -> bool {
+        std::fs::read(&self.path).is_ok_and(|text| serde_json::from_slice::<Sealed>(&text).is_ok())
     }
 
     pub fn path(&self) -> &Path {
@@ -65,8 +87,23 @@ impl SignInStore {
         }
         let mut text = Vec::new();
         file.by_ref().take(MAX_FILE_BYTES).read_to_end(&mut text).map_err(|e| self.io(e))?;
+        let text = match (serde_json::from_slice::<Sealed>(&text), &self.key) {
+            (Err(_), _) => text,
+            (Ok(sealed), Some(key)) => {
+                unseal(&sealed, key).ok_or_else(|| StoreError::Sealed { path: self.path.clone() })?
+            }
+            (Ok(_), None) => return Err(StoreError::Sealed { path: self.path.clone() }),
+        };
         // The parser's message could quote the file.
         serde_json::from_slice(&text).map(Some).map_err(|_| StoreError::Damaged { path: self.path.clone() })
+    }
+
+    /// What the file holds.
+    fn written(&self, sign_in: &SignIn) -> Result<Vec<u8>, StoreError> {
+        let text = serde_json::to_vec(sign_in).map_err(|e| self.io(e.into()))?;
+        let Some(key) = &self.key else { return Ok(text) };
+        let sealed = seal(&text, key).ok_or_else(|| StoreError::Sealed { path: self.path.clone() })?;
+        serde_json::to_vec(&sealed).map_err(|e| self.io(e.into()))
     }
 
     /// Waits until nobody else changes the sign-in. Blocks.
@@ -131,7 +168,7 @@ impl LockedSignIn {
 
     /// On the disk when this returns.
     pub fn save(&self, sign_in: &SignIn) -> Result<(), StoreError> {
-        let text = serde_json::to_vec(sign_in).map_err(|e| self.store.io(e.into()))?;
+        let text = self.store.written(sign_in)?;
         write_file_durably(&self.store.path, &text, 0o600).map_err(|e| self.store.io(e))?;
         failpoint("refresh.stored");
         Ok(())
@@ -174,6 +211,23 @@ mod tests {
         locked.remove().unwrap();
         locked.remove().unwrap();
         assert_eq!(store.load().unwrap(), None);
+    }
+
+    #[test]
+    fn a_sealed_sign_in_is_nothing_without_its_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let plain = SignInStore::at(dir.path().join("work.json"));
+        let sealed = plain.clone().with_key(Some(crate::box_api::new_seal_key()));
+        sealed.lock().unwrap().save(&sign_in("hunter2")).unwrap();
+        assert!(plain.is_sealed());
+        assert!(!std::fs::read_to_string(plain.path()).unwrap().contains("hunter2"));
+        assert_eq!(sealed.load().unwrap(), Some(sign_in("hunter2")));
+        assert!(matches!(plain.load(), Err(StoreError::Sealed { .. })));
+        let other = plain.clone().with_key(Some(crate::box_api::new_seal_key()));
+        assert!(matches!(other.load(), Err(StoreError::Sealed { .. })));
+        // What is not sealed is read with a key, too.
+        plain.lock().unwrap().save(&sign_in("one")).unwrap();
+        assert_eq!((plain.is_sealed(), sealed.load().unwrap()), (false, Some(sign_in("one"))));
     }
 
     #[test]

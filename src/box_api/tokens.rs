@@ -203,9 +203,10 @@ async fn blocking<T: Send + 'static>(
     let done = tokio::task::spawn_blocking(work).await;
     let done = done.map_err(|error| ApiError::new(REFRESH.name, Meaning::NotSent, error.to_string()))?;
     done.map_err(|error| match error {
-        StoreError::Damaged { .. } | StoreError::Exposed { .. } | StoreError::NotOurs { .. } => {
-            sign_in_needed(&error.to_string())
-        }
+        StoreError::Damaged { .. }
+        | StoreError::Sealed { .. }
+        | StoreError::Exposed { .. }
+        | StoreError::NotOurs { .. } => sign_in_needed(&error.to_string()),
         // Heals by itself, like a network that is gone.
         StoreError::Held { .. } | StoreError::Io { .. } => {
             ApiError::new(REFRESH.name, Meaning::NotSent, error.to_string())

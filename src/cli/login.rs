@@ -15,7 +15,7 @@ use crate::control::{Client, Request, mounts};
 use super::exit::{Exit, Failure};
 use super::prompt::{ask, ask_secret};
 use super::shared::SharedOptions;
-use super::sign_in::{client_options, client_with, runtime, server_url, store};
+use super::sign_in::{client_options, client_with, runtime, server_url, store_for_login};
 
 /// A developer token lives for an hour (API.md 1.8); when it was made nobody says.
 const DEVELOPER_TOKEN_SECS: i64 = 3600;
@@ -89,9 +89,12 @@ pub(super) fn run(arguments: &Arguments, around: &Surroundings) -> Result<Exit, 
     } else {
         attempt.by_browser()?
     };
-    keep(&settings, &sign_in)?;
+    keep(&settings, around, &sign_in)?;
     tell_daemons();
     println!("Signed in as {}.", sign_in.account.login);
+    if around.token().is_some() {
+        eprintln!("boxfs: BOXFS_TOKEN is set, and mounts use that token instead: unset it");
+    }
     Ok(Exit::Done)
 }
 
@@ -210,8 +213,8 @@ fn refused(error: &box_api::ApiError) -> Failure {
 }
 
 /// The sign-in before it, if any, is replaced.
-fn keep(settings: &Settings, sign_in: &SignIn) -> Result<(), Failure> {
-    let stored = store(settings).lock().and_then(|locked| locked.save(sign_in));
+fn keep(settings: &Settings, around: &Surroundings, sign_in: &SignIn) -> Result<(), Failure> {
+    let stored = store_for_login(settings, around)?.lock().and_then(|locked| locked.save(sign_in));
     stored.map_err(|error| Failure::new(format!("signed in, but the sign-in cannot be kept: {error}")))
 }
 

@@ -7,7 +7,7 @@ use crate::config::{Settings, Surroundings};
 
 use super::exit::{Exit, Failure};
 use super::shared::SharedOptions;
-use super::sign_in::{client_options, runtime, store};
+use super::sign_in::{client_options, forget_key, runtime, sign_in_store};
 
 /// End the sign-in of a profile, in Box and on this machine
 #[derive(Args)]
@@ -21,7 +21,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, around: &Surroundings) -> Result<Exit, Failure> {
     let settings = arguments.shared.settings(around)?;
-    let store = store(&settings);
+    let store = sign_in_store(&settings, around)?;
     // Held to the end, so that no daemon gets other tokens meanwhile.
     let locked = store.lock().map_err(|e| Failure::new(e.to_string()))?;
     let sign_in = match locked.load() {
@@ -43,6 +43,7 @@ pub(super) fn run(arguments: &Arguments, around: &Surroundings) -> Result<Exit, 
         Ok(_) => {}
     }
     locked.remove().map_err(|e| Failure::new(e.to_string()))?;
+    forget_key(&settings)?;
     println!("Signed out{}.", sign_in.map(|s| format!(": {}", s.account.login)).unwrap_or_default());
     Ok(Exit::Done)
 }

@@ -43,16 +43,17 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments, around: Surroundings) -> Result<Exit, Failure> {
     match arguments.ready_fd {
         Some(number) => in_background(&arguments, number, around),
-        None => from_terminal(&arguments, &around),
+        None => from_terminal(&arguments, around),
     }
 }
 
-fn from_terminal(arguments: &Arguments, around: &Surroundings) -> Result<Exit, Failure> {
-    let settings = settings(arguments, around)?;
+fn from_terminal(arguments: &Arguments, mut around: Surroundings) -> Result<Exit, Failure> {
+    let settings = settings(arguments, &around)?;
     let mountpoint = check_mountpoint(&arguments.mountpoint)?;
     check_machine(&settings.mount)?;
-    let session = Session::open(&settings, around)?;
+    let session = Session::open(&settings, &around)?;
     if !arguments.foreground {
+        session.hand_over(&mut around);
         return background::start(&settings, &around.secrets);
     }
     logging::to_stderr(settings.log_level);

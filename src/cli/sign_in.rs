@@ -1,10 +1,16 @@
 //! With which sign-in a command or a daemon speaks to Box: a ready token from the environment, else the profile's own.
 
 use crate::base::Secret;
-use crate::box_api::{self, ApiError, BoxClient, ClientOptions, SignIn, SignInStore, StoredSignIn, TokenSource};
+use crate::box_api::{
+    self, ApiError, BoxClient, ClientOptions, SignIn, SignInStore, StoredSignIn, TokenSource, new_seal_key,
+};
 use crate::config::{ApiLimits, Settings, Surroundings};
+use crate::desktop::{Keyring, KeyringError};
 
 use super::exit::Failure;
+
+/// The name under which the key of a sealed sign-in travels to a daemon, among the secrets of its command's environment.
+const SEAL_KEY: &str = "sign-in-key";
 
 /// A sign-in that can be used now.
 pub(super) struct Session {
@@ -20,7 +26,7 @@ impl Session {
         if let Some(token) = around.token() {
             return Ok(Session { source: TokenSource::Fixed(token.clone()), stored: None });
         }
-        let store = store(settings);
+        let store = sign_in_store(settings, around)?;
         let stored = store.load().map_err(|error| Failure::sign_in(error.to_string()))?;
         let Some(sign_in) = stored else {
             return Err(Failure::sign_in(format!(
@@ -44,6 +50,23 @@ impl Session {
     pub(super) fn client(&self, settings: &Settings) -> Result<BoxClient, ApiError> {
         let as_user = self.stored.as_ref().and_then(|sign_in| sign_in.as_user.clone());
         BoxClient::new(ClientOptions { as_user, ..client_options(settings) }, self.source.clone())
+    }
+
+    /// What a daemon needs that it cannot get itself: there may be no desktop around it.
+    pub(super) fn hand_over(&self, around: &mut Surroundings) {
+        if let TokenSource::Stored(source) = &self.source
+            && let Some(key) = source.store.key()
+        {
+            around.secrets.insert(SEAL_KEY.to_owned(), key.clone());
+        }
+    }
+
+    /// What is stored by now.
+    pub(super) fn reload(&self) -> Option<SignIn> {
+        match &self.source {
+            TokenSource::Fixed(_) => None,
+            TokenSource::Stored(source) => source.store.load().ok().flatten(),
+        }
     }
 
     /// What to do when Box does not take it.
@@ -80,8 +103,52 @@ pub(super) fn client_with(settings: &Settings, token: Secret, as_user: Option<St
     BoxClient::new(ClientOptions { as_user, ..client_options(settings) }, TokenSource::Fixed(token))
 }
 
-pub(super) fn store(settings: &Settings) -> SignInStore {
-    SignInStore::at(&settings.sign_in_file)
+/// The profile's sign-in, with the key that opens it if it is sealed: from the command that started this daemon, else from the
+/// desktop's keyring.
+pub(super) fn sign_in_store(settings: &Settings, around: &Surroundings) -> Result<SignInStore, Failure> {
+    let store = SignInStore::at(&settings.sign_in_file);
+    if !store.is_sealed() {
+        return Ok(store);
+    }
+    let key = match around.secrets.get(SEAL_KEY) {
+        Some(key) => Some(key.clone()),
+        None => {
+            runtime()?.block_on(async { Keyring::open().await?.key(&settings.profile).await }).unwrap_or_else(|error| {
+                log::debug!("the keyring: {error}");
+                None
+            })
+        }
+    };
+    Ok(store.with_key(key))
+}
+
+/// Where a sign-in that is about to be made will be kept. One that replaces another keeps its form, so that daemons go on with it.
+pub(super) fn store_for_login(settings: &Settings, around: &Surroundings) -> Result<SignInStore, Failure> {
+    let store = sign_in_store(settings, around)?;
+    if !settings.keyring || (settings.sign_in_file.exists() && !store.is_sealed()) {
+        return Ok(SignInStore::at(&settings.sign_in_file));
+    }
+    let key = runtime()?.block_on(async {
+        let keyring = Keyring::open().await?;
+        if let Some(key) = keyring.key(&settings.profile).await? {
+            return Ok(key);
+        }
+        let key = new_seal_key();
+        keyring.keep(&settings.profile, &key).await?;
+        Ok::<Secret, KeyringError>(key)
+    });
+    // Without a keyring the file alone has to do: for its owner's eyes.
+    let key = key.map_err(|error| log::debug!("the keyring: {error}")).ok();
+    Ok(SignInStore::at(&settings.sign_in_file).with_key(key))
+}
+
+/// Takes the profile's key out of the keyring, if one is there.
+pub(super) fn forget_key(settings: &Settings) -> Result<(), Failure> {
+    let forgotten = runtime()?.block_on(async { Keyring::open().await?.forget(&settings.profile).await });
+    if let Err(error) = forgotten {
+        log::debug!("the keyring: {error}");
+    }
+    Ok(())
 }
 
 pub(super) fn server_url(settings: &Settings) -> Option<String> {

@@ -11,7 +11,7 @@ use crate::config::{Settings, Surroundings};
 
 use super::exit::{Exit, Failure};
 use super::shared::SharedOptions;
-use super::sign_in::{Session, runtime, store, told};
+use super::sign_in::{Session, runtime, told};
 
 /// Life of a refresh token from its last use (API.md 1.8).
 const REFRESH_DAYS: i64 = 60;
@@ -63,10 +63,7 @@ pub(super) fn run(arguments: &Arguments, around: &Surroundings) -> Result<Exit, 
     let account = runtime.block_on(client.me()).map_err(|error| told(&error, &settings))?;
     let scope = runtime.block_on(scope(&client)).map_err(|error| told(&error, &settings))?;
     // The call may have renewed the tokens.
-    let stored = match session.stored {
-        Some(_) => store(&settings).load().ok().flatten(),
-        None => None,
-    };
+    let stored = session.reload();
     if arguments.json {
         println!("{}", as_json(&settings, &account, scope, stored.as_ref()));
     } else {

@@ -83,6 +83,19 @@ const KEYS: &[Key] = &[
     key("sign-in-file", "", "the profile's sign-in, which all its mounts share", |s, text| {
         directory(text).map(|file| s.sign_in_file = file)
     }),
+    key(
+        "keyring",
+        "auto",
+        "seal the sign-in with a key in the desktop's keyring where there is one (auto), or never (off)",
+        |s, text| {
+            s.keyring = match text {
+                "auto" => true,
+                "off" => false,
+                _ => return Err(format!("'{text}' is unknown: write auto or off")),
+            };
+            Ok(())
+        },
+    ),
     key("client-id", "", "your Box application, for 'boxfs login'", |s, text| {
         s.client_id = Some(text.to_owned());
         Ok(())

@@ -191,6 +191,7 @@ pub(super) fn blank(profile: String) -> Settings {
         state_dir: PathBuf::new(),
         cache_dir: PathBuf::new(),
         sign_in_file: PathBuf::new(),
+        keyring: false,
         client_id: None,
         client_secret: None,
         root_folder: String::new(),

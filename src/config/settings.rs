@@ -19,6 +19,8 @@ pub struct Settings {
     pub cache_dir: PathBuf,
     /// The profile's sign-in, shared by all its mounts.
     pub sign_in_file: PathBuf,
+    /// Whether the desktop's keyring may seal the sign-in.
+    pub keyring: bool,
     /// The Box application that a person signs in through.
     pub client_id: Option<String>,
     pub client_secret: Option<Secret>,

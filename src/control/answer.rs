@@ -58,8 +58,8 @@ impl Answerer {
     /// Reads the meters until the daemon ends.
     async fn watch_speed(self: Arc<Self>) {
         loop {
-            let meters = self.engine.uploads();
-            self.speed().sample(Instant::now(), meters.iter().map(|u| (u.ino, u.sent)));
+            let sent = self.engine.sent_bytes();
+            self.speed().sample(Instant::now(), sent);
             tokio::time::sleep(SAMPLE_EVERY).await;
         }
     }

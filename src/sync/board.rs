@@ -16,6 +16,8 @@ pub struct Board {
 #[derive(Debug, Default)]
 struct Shown {
     uploads: HashMap<Ino, Meter>,
+    /// What the meters showed that are no longer here.
+    gone_bytes: u64,
     reach: Reach,
 }
 
@@ -52,7 +54,10 @@ pub struct OnBoard {
 
 impl Drop for OnBoard {
     fn drop(&mut self) {
-        self.board.lock().uploads.remove(&self.ino);
+        let mut shown = self.board.lock();
+        if let Some(meter) = shown.uploads.remove(&self.ino) {
+            shown.gone_bytes = shown.gone_bytes.saturating_add(meter.sent.load(Ordering::Relaxed));
+        }
     }
 }
 
@@ -88,6 +93,13 @@ impl Board {
     /// Resolves when the quota is in doubt.
     pub async fn quota_in_doubt(&self) {
         self.quota.notified().await;
+    }
+
+    /// Bytes that went up since the start, over all uploads. Falls a little when a request is taken back.
+    pub fn sent_bytes(&self) -> u64 {
+        let shown = self.lock();
+        let now: u64 = shown.uploads.values().map(|meter| meter.sent.load(Ordering::Relaxed)).sum();
+        shown.gone_bytes.saturating_add(now)
     }
 
     pub fn reach(&self) -> Reach {

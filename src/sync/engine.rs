@@ -102,6 +102,11 @@ impl Engine {
         self.board.uploads()
     }
 
+    /// Bytes that went up since the start.
+    pub fn sent_bytes(&self) -> u64 {
+        self.board.sent_bytes()
+    }
+
     pub fn reach(&self) -> Reach {
         self.board.reach()
     }

@@ -29,6 +29,7 @@ mod secrets;
 mod semantics;
 mod sign_in;
 mod sign_in_browser;
+mod sign_in_keyring;
 mod sign_in_lost;
 mod sign_in_refresh;
 mod sign_in_secrets;

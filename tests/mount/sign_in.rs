@@ -222,3 +222,24 @@ fn profiles_have_sign_ins_and_mounts_of_their_own() {
     ours.umount();
     bobs.umount();
 }
+
+#[test]
+fn one_sign_in_serves_several_mounts_of_different_folders_at_once() {
+    let world = World::new(Mode::Copying);
+    let act = world.emulator.act();
+    let folders = ["photos", "letters"].map(|name| act.create_folder(&format!("/{name}")).unwrap());
+    let person = Person::new(&world, "ada");
+    person.sign_in();
+    for (index, folder) in folders.iter().enumerate() {
+        std::fs::create_dir(person.home.join(format!("mnt-{index}"))).unwrap();
+        // Directories as they are by default: one for each profile and folder.
+        person.says(&["mount", &format!("mnt-{index}"), "--root-folder", folder], "").ok();
+        std::fs::write(person.home.join(format!("mnt-{index}/note")), format!("in {index}")).unwrap();
+        assert!(person.home.join(format!(".local/state/boxfs/default-{folder}/boxfs.db")).exists());
+    }
+    for index in 0..folders.len() {
+        person.says(&["umount", &format!("mnt-{index}")], "").ok();
+    }
+    world.expect_bytes("/photos/note", b"in 0");
+    world.expect_bytes("/letters/note", b"in 1");
+}

@@ -3,7 +3,7 @@
 use crate::base::show_size;
 use crate::box_api::{Meaning, probe};
 use crate::cli::exit::Failure;
-use crate::cli::sign_in::{Session, client_options, login_command, runtime, store};
+use crate::cli::sign_in::{Session, client_options, login_command, runtime};
 use crate::config::{Settings, Surroundings};
 use crate::control::{Client, mounts};
 
@@ -18,7 +18,7 @@ pub(super) fn look(findings: &mut Findings, settings: &Settings, around: &Surrou
     let runtime = runtime()?;
     let reached = runtime.block_on(look_at_hosts(findings, settings));
     match Session::open(settings, around) {
-        Err(_) if matches!(store(settings).load(), Ok(None)) => {
+        Err(_) if around.token().is_none() && !settings.sign_in_file.exists() => {
             let advice = format!("run '{}'", login_command(settings));
             findings.add("Sign-in", Verdict::Note(&advice), "nobody is signed in yet");
         }
