@@ -180,7 +180,7 @@ fn fate(row: &ContentRow, stamp: StoredStamp, last: LastRun) -> Fate {
         ContentState::Clean => Fate::Leave,
         // What was sealed is on the disk; what is not as sealed was written by a program that outlived the daemon.
         ContentState::Sealed { .. } if as_closed => Fate::Leave,
-        ContentState::Writable if as_closed && last != LastRun::PowerCut => Fate::Closed,
+        ContentState::Writable if as_closed && (row.durable || last != LastRun::PowerCut) => Fate::Closed,
         ContentState::Sealed { .. } | ContentState::Writable => Fate::Interrupted,
     }
 }
@@ -219,6 +219,9 @@ mod tests {
                 boot: String::new(),
             };
             assert_eq!(fate(&row, stamp, last), expected, "{state:?} {noted:?} {last:?}");
+            let synced = ContentRow { durable: true, ..row };
+            let kept = noted == Some(stamp) && state == ContentState::Writable;
+            assert!(!kept || fate(&synced, stamp, last) == Fate::Closed, "{last:?}");
         }
     }
 }

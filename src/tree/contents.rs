@@ -57,7 +57,7 @@ pub struct ContentRow {
     pub smallest: u64,
     /// The stamp of the last close or seal; `None` since a writer opened it.
     pub stamp: Option<StoredStamp>,
-    /// The sealed bytes are known to be on the disk.
+    /// The bytes with this stamp are known to be on the disk.
     pub durable: bool,
     /// Boot on which it was last written, as `boot_id` gives it.
     pub boot: String,

@@ -212,6 +212,7 @@ impl Tree {
         self.write(|tx| {
             let mut node = tx.node(ino)?;
             let Some(mut row) = contents::get(tx, content)? else { return Ok(node) };
+            row.durable &= row.stamp == Some(stamp);
             row.stamp = Some(stamp);
             row.size = size;
             contents::put(tx, &row)?;
@@ -226,6 +227,17 @@ impl Tree {
                 tx.settle(ino, now)?;
             }
             Ok(node)
+        })
+    }
+
+    /// The bytes with this stamp are on the disk: a power cut does not take them.
+    pub fn synced(&self, content: ContentId, stamp: StoredStamp) -> Result<(), TreeError> {
+        self.write(|tx| {
+            let Some(mut row) = contents::get(tx, content)?.filter(|row| row.stamp == Some(stamp)) else {
+                return Ok(());
+            };
+            row.durable = true;
+            contents::put(tx, &row)
         })
     }
 

@@ -188,7 +188,7 @@ impl Vfs {
     }
 }
 
-fn stored(stamp: Stamp) -> StoredStamp {
+pub(super) fn stored(stamp: Stamp) -> StoredStamp {
     StoredStamp { size: stamp.size, mtime_ns: stamp.mtime_ns, ctime_ns: stamp.ctime_ns }
 }
 

@@ -1,5 +1,6 @@
 //! Reading and writing open files.
 
+use super::bytes::stored;
 use super::error::{Result, VfsError};
 use super::handles::{FileHandle, Handle};
 use super::state::{Durability, Vfs};
@@ -75,13 +76,18 @@ impl Vfs {
     /// Everything written so far is on the disk when this returns, with the names that lead to it. Blocks for the disk.
     pub fn fsync(&self, fh: Fh, data_only: bool) -> Result<()> {
         let Handle::File(handle) = self.handles.get(fh)? else { return Ok(()) };
-        handle.file.sync(data_only)?;
+        // The times are part of what tells a later start that these are the bytes of now: data alone is not enough.
+        let before = handle.file.stamp()?;
+        handle.file.sync(data_only && handle.writer.is_none())?;
         if !handle.name_synced.swap(true, Ordering::Relaxed) {
             self.content.sync_spool()?;
         }
         if handle.writer.is_some() {
             self.ask_if_outgrown(&handle)?;
             self.note_handle(&handle)?;
+            if handle.file.stamp()? == before {
+                self.tree.synced(handle.file.id(), stored(before)).map_err(|e| self.tree_error(e))?;
+            }
         }
         self.tree.sync().map_err(|e| self.tree_error(e))?;
         let waits = handle.writer.is_some() && self.settings.durability == Durability::Box;

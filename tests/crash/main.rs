@@ -10,6 +10,8 @@ mod support;
 
 mod lists;
 mod matrix;
+mod power;
+mod resume;
 mod scene;
 mod stories;
 mod storm;

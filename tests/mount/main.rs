@@ -34,5 +34,6 @@ mod sign_in_lost;
 mod sign_in_refresh;
 mod sign_in_secrets;
 mod travel;
+mod two_mounts;
 mod views;
 mod waits;

@@ -104,7 +104,7 @@ fn look_at_mounts(findings: &mut Findings) {
             Ok(_) => findings.add("Mount", Verdict::Good, &format!("{shown}, its daemon answers")),
             Err(error) => {
                 let advice = format!("'boxfs umount {shown}', then mount again: nothing is lost");
-                findings.add("Mount", Verdict::Bad(&advice), &format!("{shown}: {error}"));
+                findings.add("Mount", Verdict::Note(&advice), &format!("{shown}: {error}"));
             }
         }
     }

@@ -84,17 +84,24 @@ impl Store {
     /// Kills a token of either kind and the other of its pair.
     pub(in crate::emulator) fn revoke(&mut self, token: &str) {
         let token = token.to_owned();
-        let refresh = self.accesses.remove(&token).and_then(|access| access.refresh).unwrap_or(token);
-        self.refreshes.remove(&refresh);
+        let refresh = match self.accesses.get(&token) {
+            Some(access) => access.refresh.clone(),
+            None => Some(token.clone()),
+        };
+        refresh.as_ref().map(|refresh| self.refreshes.remove(refresh));
+        let is_of_pair =
+            |other: &String, access: &Access| *other == token || (refresh.is_some() && access.refresh == refresh);
         let pair: Vec<String> = self
             .accesses
             .rows()
             .iter()
-            .filter(|(_, access)| access.refresh.as_ref() == Some(&refresh))
-            .map(|(token, _)| token.clone())
+            .filter(|(other, access)| is_of_pair(other, access))
+            .map(|(other, _)| other.clone())
             .collect();
         for token in pair {
-            self.accesses.remove(&token);
+            // What the pair came from dies with it.
+            let before = self.accesses.remove(&token).and_then(|access| access.ends);
+            before.map(|before| self.refreshes.remove(&before));
         }
     }
 
