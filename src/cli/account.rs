@@ -6,7 +6,7 @@ use crate::base::{BoxId, Ino, Timestamp};
 use crate::box_api::{self, BoxClient, Meaning};
 use crate::config::Settings;
 use crate::control::Account;
-use crate::tree::{Attr, Tree};
+use crate::tree::{Attr, Quota, Tree};
 
 use super::daemon::{DaemonError, failed};
 use super::exit::Exit;
@@ -16,8 +16,6 @@ use super::sign_in::Session;
 const ACCOUNT: &str = "account";
 const ACCOUNT_SHOWN: &str = "account_shown";
 const ROOT_FOLDER: &str = "root_folder";
-/// `TOTAL USED LARGEST`, in bytes.
-const QUOTA: &str = "quota";
 
 /// Whoever mounts waits for this answer; a healthy Box gives it in a second.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -72,8 +70,8 @@ pub(super) async fn identify(
     tree.set_meta(ACCOUNT_SHOWN, &me.login).map_err(failed)?;
     tree.set_meta(ROOT_FOLDER, &settings.root_folder).map_err(failed)?;
     if let (Some(total), Some(used)) = (me.space_amount, me.space_used) {
-        let largest = me.max_upload_size.unwrap_or(total);
-        tree.set_meta(QUOTA, &format!("{total} {used} {largest}")).map_err(failed)?;
+        let largest_file = me.max_upload_size.unwrap_or(total);
+        tree.set_quota(Quota { total, used, largest_file }).map_err(failed)?;
     }
     tree.plant_root(&settings.root_folder, root_attr()).map_err(failed)?;
     Ok(Identity { me: me.id.clone(), account: Some(Account { id: me.id, name: me.name, login: me.login }) })

@@ -39,7 +39,9 @@ const WORKERS: usize = 2;
 const BLOCKING_THREADS: usize = 64;
 /// How long the kernel may believe names and attributes: it is told of every change that boxfs learns of.
 const LIFETIME: Duration = Duration::from_secs(60);
-/// Free space of the disk that is left to others.
+/// How often files are looked at that the kernel writes by itself: a fast disk takes about a gigabyte in between.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// Free space of the disk that is left to others; less on a small disk.
 const DISK_FLOOR_BYTES: u64 = 500_000_000;
 /// After a signal everything is put down within five seconds (DESIGN.md section 9); this is the session's part.
 const SESSION_ENDS_WITHIN: Duration = Duration::from_secs(3);
@@ -164,8 +166,9 @@ impl Daemon {
             let _in_runtime = runtime.enter();
             ControlServer::bind(&settings.state_dir).map_err(failed)?
         };
-        let mounted =
-            fuse::mount(&mount_request(mountpoint, settings), vfs, runtime.handle().clone(), news).map_err(failed)?;
+        let request = mount_request(mountpoint, settings);
+        let mounted = fuse::mount(&request, vfs.clone(), runtime.handle().clone(), news).map_err(failed)?;
+        runtime.spawn(watch_files(vfs));
         let parts = Parts { tree: tree.clone(), content, line: Line::new(client), me: identity.me, asks, ask, tell };
         let engine = Arc::new(Engine::start(parts, runtime.handle()).map_err(failed)?);
         let (unmount, unmount_asked) = mpsc::channel(1);
@@ -205,6 +208,21 @@ impl Daemon {
         let engine = self.engine.clone();
         if tokio::task::spawn_blocking(move || engine.stop()).await.is_err() {
             log::error!("the engine did not stop in order");
+        }
+    }
+}
+
+/// Open files are looked at as long as the mount lives.
+async fn watch_files(vfs: Arc<Vfs>) {
+    let mut clock = tokio::time::interval(WATCH_EVERY);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        let vfs = vfs.clone();
+        match tokio::task::spawn_blocking(move || vfs.watch()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::error!("open files cannot be watched: {error}"),
+            Err(error) => log::error!("watching open files failed: {error}"),
         }
     }
 }

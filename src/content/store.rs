@@ -7,7 +7,7 @@ use super::identity::{self, Identity};
 use super::places::{Dirs, SpoolFile, create_file};
 use super::ranges::Ranges;
 use super::stamp::Stamp;
-use super::usage::{Limits, Place, Room, Usage, bytes_on_disk, free_bytes, room};
+use super::usage::{Limits, Place, Room, Usage, bytes_on_disk, floor, free_bytes, room};
 use super::uses::Uses;
 use crate::base::{ContentId, sync_dir};
 use std::collections::HashMap;
@@ -52,6 +52,7 @@ impl Content {
     pub fn open(dirs: Dirs, limits: Limits) -> Result<Content> {
         dirs.prepare()?;
         let one_disk = dirs.one_disk()?;
+        let limits = Limits { floor: floor(&dirs.spool, limits.floor)?, ..limits };
         let open = Open { files: HashMap::new(), sweep_at: SWEEP_AT_LEAST };
         let content = Content {
             dirs,

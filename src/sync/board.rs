@@ -4,11 +4,13 @@ use crate::base::{Ino, Timestamp};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
 /// Shared between the engine, its executors and whoever asks for the status.
 #[derive(Debug, Default)]
 pub struct Board {
     inner: Mutex<Shown>,
+    quota: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +83,16 @@ impl Board {
             .collect();
         uploads.sort_by_key(|u| u.ino);
         uploads
+    }
+
+    /// Box refused something for lack of space that we thought there was.
+    pub fn doubt_quota(&self) {
+        self.quota.notify_one();
+    }
+
+    /// Resolves when the quota is in doubt.
+    pub async fn quota_in_doubt(&self) {
+        self.quota.notified().await;
     }
 
     /// Bytes that went up since the start, over all uploads. Falls a little when a request is taken back.

@@ -202,7 +202,13 @@ impl Core {
                 out.push(Effect::Fetch(fetch));
                 Ok(())
             }
+            Ask::Quota(reply) => {
+                out.push(Effect::Quota(reply));
+                Ok(())
+            }
             Ask::Push(push) => {
+                // One try at once tells whether Box is still out of reach.
+                self.outage.until = None;
                 self.tree.set_due(push.ino, Some(now))?;
                 self.pushes.push(push);
                 Ok(())
@@ -326,6 +332,9 @@ impl Core {
             Wait::OpenForWriting => Some(now.after(SEAL_AGAIN)),
             Wait::ParentNotInBox | Wait::Held(_) | Wait::LocalOnly => None,
         };
+        if let Wait::Held(hold) = wait {
+            self.fail_pushes(ino, hold);
+        }
         self.tree.set_due(ino, again)
     }
 

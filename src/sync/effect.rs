@@ -6,6 +6,7 @@ use crate::base::{AttemptId, BoxId, ContentId, Ino};
 use crate::box_api::{ApiError, Event as BoxEvent, Item};
 use crate::content::Stamp;
 use crate::tree::{Ask, AskError, FetchAsk, Invalidation, SessionRow};
+use tokio::sync::oneshot;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -121,6 +122,8 @@ pub enum Effect {
     },
     Look(BoxId),
     Fetch(FetchAsk),
+    /// Ask what the account may hold; answered when that is noted, or cannot be known.
+    Quota(oneshot::Sender<()>),
     /// Follow Box's events from a place in the stream; `None`: from now on.
     Follow(Option<String>),
     /// Tell the kernel.

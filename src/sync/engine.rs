@@ -5,6 +5,7 @@ use super::core::{Core, OpenProbe};
 use super::effect::{Effect, Event};
 use super::eviction;
 use super::executor::{Executor, Line, MAX_PARTS, MAX_QUESTIONS};
+use super::executor_account as account;
 use super::planner::{FolderMemory, OpenState, Plan, plan};
 use crate::base::{ContentId, Timestamp};
 use crate::content::Content;
@@ -179,6 +180,7 @@ async fn run(
     let mut core = Core::new(parts.tree.clone(), parts.me.clone(), open_probe(parts.content.clone()), jitter);
     let mut tasks = JoinSet::new();
     tasks.spawn_on(eviction::keep(executor.clone()), runtime);
+    tasks.spawn_on(account::watch(executor.clone()), runtime);
     let mut event = Some(Event::Started);
     while !*stopped.borrow() {
         if let Some(event) = event.take() {

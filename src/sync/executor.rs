@@ -4,6 +4,7 @@
 use super::board::Board;
 use super::call::Call;
 use super::effect::{Answer, Effect, Event};
+use super::executor_account as account;
 use super::executor_bytes as bytes;
 use super::executor_chunks as chunks;
 use super::executor_events as events;
@@ -101,6 +102,10 @@ impl Executor {
                 let ok = bytes::fetch(&self, ask).await;
                 self.report(Event::Fetched { ok }).await;
             }
+            Effect::Quota(reply) => {
+                account::look(&self).await;
+                let _gone = reply.send(());
+            }
             Effect::Follow(position) => events::follow(&self, position).await,
             Effect::Tell(invalidation) => {
                 let _nobody_mounted = self.tell.send(invalidation).await;
@@ -121,7 +126,11 @@ impl Executor {
             Call::CreateFolder { parent, name } => {
                 self.client.create_folder(parent, name).await.map(|item| Answer::Item(Box::new(item)))
             }
-            Call::Upload(job) => upload::upload(self, job).await,
+            Call::Upload(job) => {
+                let result = upload::upload(self, job).await;
+                account::count(self, job.size, &result);
+                result
+            }
             Call::Copy { file_id, version, parent, name, .. } => {
                 let item = self.client.copy_file(file_id, parent, Some(name), Some(version)).await?;
                 Ok(Answer::Item(Box::new(item)))
@@ -210,9 +219,12 @@ impl Fallback {
             Effect::Seal { ino, content, open } => Fallback::Seal { ino: *ino, content: *content, open: *open },
             Effect::Complete { ino, .. } => Fallback::Complete(*ino),
             Effect::EndSession(session) => Fallback::EndSession(session.id.clone()),
-            Effect::Follow(_) | Effect::Fetch(_) | Effect::Tell(_) | Effect::Drop(_) | Effect::ToCache(_) => {
-                Fallback::Nothing
-            }
+            Effect::Follow(_)
+            | Effect::Quota(_)
+            | Effect::Fetch(_)
+            | Effect::Tell(_)
+            | Effect::Drop(_)
+            | Effect::ToCache(_) => Fallback::Nothing,
         }
     }
 

@@ -9,6 +9,7 @@ mod effect;
 mod engine;
 mod eviction;
 mod executor;
+mod executor_account;
 mod executor_bytes;
 mod executor_chunks;
 mod executor_events;

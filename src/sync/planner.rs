@@ -104,7 +104,7 @@ pub fn hold_reason(hold: &Hold) -> String {
         Hold::Retrying { reason } => format!("will be tried again: {reason}"),
         Hold::Failed { reason, .. } => format!("failed: {reason}"),
         Hold::Interrupted => "interrupted while it was written; write it again, or run `boxfs retry`".to_owned(),
-        Hold::Suspect { reason } => format!("suspect: {reason}"),
+        Hold::Suspect { reason, .. } => format!("suspect: {reason}"),
         Hold::NeedsUser { reason } => format!("needs you: {reason}"),
         Hold::LocalOnly => "kept on this machine only".to_owned(),
     }

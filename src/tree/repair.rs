@@ -87,7 +87,7 @@ impl Tree {
 
     /// The node's bytes cannot be had any more and Box has none: it is kept and told.
     pub fn give_up(&self, ino: Ino, reason: &str) -> Result<Node, TreeError> {
-        self.hold(ino, Some(Hold::Failed { reason: reason.to_owned(), errno: "EIO".to_owned() }), None)
+        self.hold(ino, Some(Hold::failed(reason, "EIO")), None)
     }
 
     /// Contents whose bytes Box has and that still lie in the spool, at most `limit`.

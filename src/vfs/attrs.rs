@@ -108,10 +108,11 @@ impl Vfs {
             NodeKind::Symlink | NodeKind::WebLink => return Err(VfsError::Invalid),
         }
         allow(self.rights(&node)?.upload)?;
-        self.check_quota(size)?;
+        self.check_quota(node.ino, size)?;
         match shard.get(node.ino) {
             Some(inode) if inode.writers > 0 => {
                 inode.file.truncate(size)?;
+                inode.trouble.cut(size);
                 self.save_ranges(&inode.file)?;
                 self.without_privileges(node)
             }

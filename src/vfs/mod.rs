@@ -16,10 +16,13 @@ mod lookup;
 mod names;
 mod open;
 mod quota;
+mod room;
 mod state;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod types;
+mod unrecorded;
 mod xattrs;
 
 pub use crate::content::Seek;

@@ -7,6 +7,9 @@ use super::asks::Asks;
 use super::error::{Result, VfsError};
 use super::handles::Handles;
 use super::inodes::Inodes;
+use super::quota::Doubt;
+use super::room::FullSince;
+use super::unrecorded::Unrecorded;
 use crate::base::{BoxId, Ino, NameError, Timestamp, boot_id, box_name, check_name};
 use crate::content::Content;
 use crate::tree::{Ask, Node, Rights, Tree, TreeError};
@@ -57,6 +60,9 @@ pub struct Vfs {
     pub(super) inodes: Inodes,
     pub(super) handles: Handles,
     pub(super) boot: String,
+    pub(super) doubt: Doubt,
+    pub(super) full_since: FullSince,
+    pub(super) unrecorded: Unrecorded,
 }
 
 impl Vfs {
@@ -70,6 +76,9 @@ impl Vfs {
             inodes: Inodes::default(),
             handles: Handles::default(),
             boot: boot_id(),
+            doubt: Doubt::default(),
+            full_since: FullSince::default(),
+            unrecorded: Unrecorded::default(),
         }
     }
 
@@ -89,6 +98,7 @@ impl Vfs {
             TreeError::IsFolder => VfsError::IsDirectory,
             TreeError::NotEmpty => VfsError::NotEmpty,
             TreeError::IntoItself => VfsError::Invalid,
+            error if error.is_disk_full() => VfsError::NoSpace,
             TreeError::TooNew { .. } | TreeError::Damaged(_) | TreeError::Sql(_) => {
                 VfsError::Io(std::io::Error::other(error))
             }

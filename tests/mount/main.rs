@@ -14,6 +14,7 @@ mod changes;
 mod cold;
 mod companies;
 mod ends;
+mod failures;
 mod folders;
 mod kills;
 mod life;
