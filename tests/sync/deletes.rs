@@ -110,12 +110,5 @@ fn a_folder_made_again_and_what_somebody_put_into_the_old_one_are_one_folder() {
     filled(&rig);
     rig.kill();
     remove_all(&rig);
-    rig.mkdir("d");
-    rig.save("d/ours", b"ours");
-    rig.emulator().act().write_file("/d/theirs", b"theirs").unwrap();
-    rig.start();
-    rig.settled();
-    assert_eq!(rig.names(), ["/d", "/d/ours", "/d/theirs"]);
-    rig.list(rig.node("d").unwrap().ino);
-    assert!(rig.node("d/theirs").is_some());
+    rig.expect_one_folder_of_both("d");
 }

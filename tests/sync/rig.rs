@@ -221,6 +221,21 @@ impl Rig {
         live.map(|i| (i.path, (i.kind == "file").then(|| emulator.read(&i.id, None).unwrap()))).collect()
     }
 
+    /// While the engine is stopped, a folder is made here and a file goes into it, and somebody puts another file into the folder of
+    /// that name in Box: both end in one folder, there and here.
+    #[track_caller]
+    pub fn expect_one_folder_of_both(&mut self, folder: &str) {
+        let (ours, theirs) = (format!("{folder}/ours"), format!("{folder}/theirs"));
+        self.mkdir(folder);
+        self.save(&ours, b"ours");
+        self.emulator().act().write_file(&format!("/{theirs}"), b"theirs").unwrap();
+        self.start();
+        self.settled();
+        assert_eq!(self.names(), [format!("/{folder}"), format!("/{ours}"), format!("/{theirs}")]);
+        self.list(self.node(folder).unwrap().ino);
+        assert!(self.node(&theirs).is_some());
+    }
+
     /// Paths of Box, the trash left out.
     pub fn names(&self) -> Vec<String> {
         self.in_box().into_keys().collect()
