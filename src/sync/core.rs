@@ -13,7 +13,7 @@ use super::effect::{Effect, Event};
 use super::news::{POSITION, Stream};
 use super::planner::{FolderMemory, OpenState, Plan, Wait, plan};
 use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint};
-use crate::tree::{Ask, AskError, Attempt, Finish, Listed, PushAsk, Tree, TreeError};
+use crate::tree::{Ask, AskError, Attempt, Finish, Listed, Picture, Presence, PushAsk, Tree, TreeError};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,6 +161,8 @@ impl Core {
             Event::Asked(ask) => self.asked(ask, now, &mut out)?,
             Event::Answered { attempt, ino, call, result } => {
                 let again = self.calls.remove(&ino).is_some_and(|flight| flight.again);
+                // What it made may be another node's by now.
+                let ino = self.tree.attempt(attempt)?.map_or(ino, |open| open.call.ino);
                 self.over(&Over { attempt, ino, call: &call, again }, result, now, &mut out)?;
             }
             Event::Looked { id, result } => self.looked(&id, result, now, &mut out)?,
@@ -309,7 +311,12 @@ impl Core {
                 self.sessions_changed(now);
                 self.follow(learned, now, out)?;
             }
-            Plan::Wait(wait) => self.wait(ino, &wait, now)?,
+            Plan::Wait(wait) => {
+                if let (Wait::NameHeld { .. }, Some(holder)) = (&wait, deleted_holder(&picture)) {
+                    self.tree.set_due(holder, Some(now))?;
+                }
+                self.wait(ino, &wait, now)?;
+            }
         }
         Ok(true)
     }
@@ -325,7 +332,7 @@ impl Core {
     /// A wait ends by an event; those that others end without telling are looked at again.
     fn wait(&mut self, ino: Ino, wait: &Wait, now: Timestamp) -> Result<(), TreeError> {
         let again = match wait {
-            Wait::NameHeld { .. } | Wait::ChildrenFirst | Wait::StillOpen | Wait::InFlight | Wait::MissingRanges => {
+            Wait::NameHeld { .. } | Wait::ChildrenFirst | Wait::SuccessorFirst | Wait::StillOpen | Wait::InFlight | Wait::MissingRanges => {
                 Some(now.after(RECHECK))
             }
             Wait::ParentWillGo => Some(now.after(FRESH)),
@@ -395,6 +402,12 @@ impl Core {
         out.push(Effect::Call { attempt, ino, call });
         Ok(())
     }
+}
+
+/// The deleted file that has the name in Box which this node wants: it is not kept any longer.
+fn deleted_holder(picture: &Picture) -> Option<Ino> {
+    let holder = picture.slot.as_ref()?.node.as_ref()?;
+    (holder.presence == Presence::Deleted && holder.is_file()).then_some(holder.ino)
 }
 
 /// Nobody may listen any more; that is their affair.

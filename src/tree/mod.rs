@@ -11,6 +11,7 @@ mod dirty;
 mod error;
 mod evict;
 mod local;
+mod memory;
 mod news;
 mod node;
 mod outcome;

@@ -4,6 +4,7 @@ use super::ask::Invalidation;
 use super::attempts::{self, Attempt, AttemptKind};
 use super::contents::{self, ContentState, Origin};
 use super::error::TreeError;
+use super::memory;
 use super::news::shown_entry;
 use super::node::{Base, Hold, Node, Presence};
 use super::remote::{self, Remote};
@@ -130,6 +131,7 @@ fn forget_all(tx: &mut Tx<'_>, nodes: &[Node], contents: &mut Vec<ContentId>) ->
 fn deleted(tx: &mut Tx<'_>, id: &BoxId, now: Timestamp) -> Result<(), TreeError> {
     remote::bury(tx, id, now)?;
     if let Some(mut node) = rows::by_item(tx, id)? {
+        memory::trashed(tx, &node)?;
         node.box_id = None;
         node.base = None;
         tx.put(&mut node)?;
@@ -191,14 +193,11 @@ fn give_way(tx: &mut Tx<'_>, id: &BoxId, to: Ino, settled: &mut Settled) -> Resu
 /// The node's generation that the call brought to Box. The id may have gone from the node that asked to another: generations of two
 /// nodes say nothing about each other, their digests do.
 fn generation_sent(tx: &Tx<'_>, node: &Node, attempt: &Attempt) -> Result<Option<u64>, TreeError> {
-    if attempt.call.ino == node.ino {
+    if attempt.call.ino == node.ino && attempt.call.generation.is_some() {
         return Ok(attempt.call.generation);
     }
     let row = node.content.filter(|_| !node.unsealed).map(|id| contents::get(tx, id)).transpose()?.flatten();
-    let same = row.is_some_and(|row| match row.state {
-        ContentState::Sealed { sha1 } => Some(sha1) == attempt.call.sha1,
-        _ => false,
-    });
+    let same = row.and_then(|row| row.sha1()).is_some_and(|sha1| Some(sha1) == attempt.call.sha1);
     Ok(same.then_some(node.generation))
 }
 

@@ -4,7 +4,7 @@ use super::error::TreeError;
 use rusqlite::Connection;
 
 /// The schema that this program writes. A later one is refused, an earlier one is upgraded step by step.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -98,6 +98,19 @@ ALTER TABLE contents ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX contents_used ON contents (used_at, id) WHERE place = 1 AND state = 0;
 CREATE INDEX contents_ino ON contents (ino);
 CREATE TABLE pins (ino INTEGER PRIMARY KEY);
+", "
+ALTER TABLE nodes ADD COLUMN identity INTEGER;
+ALTER TABLE nodes ADD COLUMN born_at INTEGER;
+CREATE UNIQUE INDEX nodes_identity ON nodes (identity) WHERE identity IS NOT NULL;
+CREATE INDEX contents_origin ON contents (origin_file) WHERE origin_file IS NOT NULL;
+CREATE TABLE names_left (
+  parent INTEGER NOT NULL, name TEXT NOT NULL,
+  holder INTEGER NOT NULL, identity INTEGER NOT NULL, born_at INTEGER,
+  left_at INTEGER NOT NULL,
+  trashed TEXT,
+  PRIMARY KEY (parent, name)
+) WITHOUT ROWID;
+CREATE INDEX names_left_at ON names_left (left_at);
 "];
 
 /// Milliseconds that a second connection waits for the lock; only a stray tool would hold one.

@@ -4,15 +4,19 @@ use super::error::TreeError;
 use super::node::Node;
 use super::rows;
 use super::store::Tree;
-use std::sync::atomic::{AtomicI64, Ordering};
+use crate::base::BootClock;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// Fails the transaction that was named, and all after it until it is mended.
 #[derive(Debug)]
-pub(super) struct Fuse(AtomicI64);
+pub(super) struct Fuse(AtomicI64, AtomicU64);
+
+/// The boot clock is the machine's.
+const REAL: u64 = u64::MAX;
 
 impl Default for Fuse {
     fn default() -> Fuse {
-        Fuse(AtomicI64::new(i64::MAX))
+        Fuse(AtomicI64::new(i64::MAX), AtomicU64::new(REAL))
     }
 }
 
@@ -22,6 +26,10 @@ impl Fuse {
             return Ok(());
         }
         Err(TreeError::Damaged("a simulated crash".to_owned()))
+    }
+
+    pub(super) fn boot_clock(&self) -> Option<BootClock> {
+        Some(self.1.load(Ordering::Relaxed)).filter(|at| *at != REAL).map(BootClock)
     }
 }
 
@@ -34,6 +42,11 @@ impl Tree {
     /// Whether [`Tree::break_after`] came true.
     pub fn is_broken(&self) -> bool {
         self.fuse.0.load(Ordering::Relaxed) < 0
+    }
+
+    /// The boot clock shows `at` from now on.
+    pub fn set_boot_clock(&self, at: BootClock) {
+        self.fuse.1.store(at.0, Ordering::Relaxed);
     }
 
     /// Transactions work again.

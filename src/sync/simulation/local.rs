@@ -182,8 +182,11 @@ impl World {
             return Ok((ino, row.id));
         }
         let content = match node.content {
-            Some(id) => id,
-            None => {
+            Some(id) if self.warm(id) => {
+                self.tree.save_ranges(id, None)?;
+                id
+            }
+            _ => {
                 let bytes = self.cold(node).ok_or(TreeError::NotFound)?;
                 let mut row = self.tree.cold_content(ino, Place::Cache)?;
                 row.ranges = None;
