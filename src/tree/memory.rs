@@ -183,7 +183,8 @@ fn fresh_number(db: &Connection) -> Result<i64, TreeError> {
     Ok(number)
 }
 
-fn is_in_box(db: &Connection, node: &Node) -> Result<bool, TreeError> {
+/// Whether Box has, or may have, something for the node.
+pub(super) fn is_in_box(db: &Connection, node: &Node) -> Result<bool, TreeError> {
     Ok(node.box_id.is_some() || !attempts::creations(db, node.ino)?.is_empty())
 }
 

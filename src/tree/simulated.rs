@@ -1,10 +1,11 @@
 //! What a simulation needs of the tree beyond its methods: a crash between two transactions, and every node at once.
 
 use super::error::TreeError;
+use super::memory;
 use super::node::Node;
 use super::rows;
 use super::store::Tree;
-use crate::base::BootClock;
+use crate::base::{BootClock, Ino};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// Fails the transaction that was named, and all after it until it is mended.
@@ -52,6 +53,13 @@ impl Tree {
     /// Transactions work again.
     pub fn mend(&self) {
         self.fuse.0.store(i64::MAX, Ordering::Relaxed);
+    }
+
+    /// Whether Box has, or may have, what the node stands for.
+    pub fn is_in_box(&self, ino: Ino) -> bool {
+        let inner = self.lock();
+        let node = rows::get(inner.db(), ino).ok().flatten();
+        node.is_some_and(|node| memory::is_in_box(inner.db(), &node).unwrap_or(false))
     }
 
     /// Every node, deleted ones too.

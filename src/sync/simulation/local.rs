@@ -142,6 +142,7 @@ impl World {
         }
         self.agree(&Step::Open(slot, path), is, should)?;
         if let Some(((ino, content), posix)) = opened {
+            self.inos.insert(posix, ino);
             self.open.insert(slot, OpenFile { ino, content, posix });
             if empty {
                 self.posix.write(posix, Vec::new(), self.now.secs);

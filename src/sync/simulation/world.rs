@@ -68,6 +68,10 @@ pub struct World {
     pub moves: usize,
     /// Deletions that left when a program had asked for them.
     deletes: BTreeSet<AttemptId>,
+    /// The node of each file of the POSIX model.
+    pub inos: BTreeMap<u64, Ino>,
+    /// The id that each document has in Box.
+    ids: BTreeMap<u64, String>,
     /// Events told.
     heard: u64,
     /// The next event finds the engine dying before this transaction.
@@ -113,6 +117,8 @@ impl World {
             faults: 0,
             foreign_edits: 0,
             moves: 0,
+            inos: BTreeMap::new(),
+            ids: BTreeMap::new(),
             deletes: BTreeSet::new(),
             heard: 0,
             doomed: None,
@@ -197,11 +203,39 @@ impl World {
             Step::TheyDelete(path) => self.cloud.they_delete(path),
             Step::TheyMkdir(path) => self.cloud.they_mkdir(path),
             _ => {
+                self.prepare_documents();
                 self.moves += usize::from(matches!(step, Step::Rename(..) | Step::Exchange(..)));
                 self.local(step)?;
             }
         }
-        self.look_at_mount()
+        self.look_at_mount()?;
+        self.look_at_ids()
+    }
+
+    /// What the reference has to know of Box before a program's step.
+    fn prepare_documents(&mut self) {
+        let in_box = self.inos.iter().filter(|(_, ino)| self.tree.is_in_box(**ino)).map(|(file, _)| *file).collect();
+        self.posix.documents.in_box = in_box;
+        self.posix.documents.now_ms = self.now.to_nanos() as u64 / 1_000_000;
+    }
+
+    /// I6: a document keeps its id for as long as Box has it.
+    fn look_at_ids(&mut self) -> Verdict {
+        if self.shared {
+            return Ok(());
+        }
+        for (path, file) in self.posix.files() {
+            let (Some(document), Some(ino)) = (self.posix.documents.of(file), self.inos.get(&file)) else { continue };
+            let Ok(node) = self.tree.node(*ino) else { return Err(format!("I6: '{path}' is node {ino} no more")) };
+            let Some(id) = node.box_id else { continue };
+            let known = self.ids.entry(document).or_insert_with(|| id.clone());
+            let gone = self.cloud.held(&BoxId::file(known.clone())).is_none_or(|held| held.trashed);
+            if *known != id && !gone {
+                return Err(format!("I6: '{path}' was item {known} and is item {id}"));
+            }
+            *known = id;
+        }
+        Ok(())
     }
 
     pub fn hear(&mut self, n: u8) -> Verdict {
