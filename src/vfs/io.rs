@@ -17,10 +17,24 @@ impl Vfs {
             Handle::Text(text) => return Ok(slice(&text, offset, size)),
             Handle::Folder(_) => return Err(VfsError::IsDirectory),
         };
+        self.read_ahead(&handle, offset, size)?;
         match handle.file.read(offset, size as usize)? {
             Read::Bytes(bytes) => Ok(bytes),
             Read::Missing(gaps) => self.fetch(&handle, &gaps),
         }
+    }
+
+    /// Has what the reader will want next fetched, without anybody waiting.
+    fn read_ahead(&self, handle: &FileHandle, offset: u64, size: u32) -> Result<()> {
+        let Some(source) = handle.source.as_ref().filter(|_| !handle.file.is_whole()) else { return Ok(()) };
+        let file_bytes = handle.file.size()?;
+        let read = offset..offset.saturating_add(size.into()).min(file_bytes);
+        if !read.is_empty()
+            && let Some(ahead) = handle.streams().note(&read, file_bytes)
+        {
+            self.asks.ahead(source, ahead);
+        }
+        Ok(())
     }
 
     fn fetch<T>(&self, handle: &FileHandle, gaps: &[Range<u64>]) -> Result<T> {
@@ -28,7 +42,7 @@ impl Vfs {
             return Err(VfsError::Stale);
         };
         let wanted = first.start..last.end;
-        let fetch = handle.ahead.plan(&wanted, handle.file.size()?);
+        let fetch = handle.streams().fetch(&wanted, handle.file.size()?);
         Err(VfsError::Wait(self.asks.fetch(source.clone(), wanted, fetch)))
     }
 
