@@ -84,7 +84,9 @@ fn never_closed(executor: &Executor, id: ContentId) -> bool {
 pub async fn complete(executor: &Executor, id: ContentId) -> Result<(), AskError> {
     let (file, row) = data_file(executor, id).await.map_err(AskError::Refused)?;
     let origin = row.origin.ok_or(AskError::Gone)?;
-    fetching::whole(executor, fetching::from(id, &origin), &file).await.map_err(|e| fetching::ask_error(&e))?;
+    fetching::whole(executor, fetching::from(row.ino, id, &origin), &file)
+        .await
+        .map_err(|e| fetching::ask_error(&e))?;
     let tree = executor.tree.clone();
     blocking(move || {
         file.save_ranges(|ranges| {

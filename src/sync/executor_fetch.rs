@@ -5,10 +5,10 @@ use super::eviction;
 use super::executor::Executor;
 use super::executor_bytes::blocking;
 use super::lanes::{Lane, Urgency};
-use crate::base::ContentId;
+use crate::base::{ContentId, Ino};
 use crate::box_api::{ApiError, Download, Meaning};
 use crate::content::{Arrived, Checked, ContentError, DataFile, FetchError, Place, Reservation};
-use crate::tree::{AheadAsk, AskError, FetchAsk, FetchFrom};
+use crate::tree::{AheadAsk, AskError, FetchAsk, FetchFrom, Invalidation, Origin};
 use bytes::BytesMut;
 use std::ops::Range;
 use std::sync::{Arc, Weak};
@@ -147,6 +147,10 @@ async fn claimed(
         Err(error) => Err(error),
     };
     claim.end(outcome.clone());
+    if outcome == Err(FetchError::Corrupt) {
+        // The kernel may have wrong bytes too.
+        let _nobody_mounted = executor.tell.send(Invalidation::Data { ino: from.ino }).await;
+    }
     outcome
 }
 
@@ -309,7 +313,7 @@ pub fn ask_error(error: &FetchError) -> AskError {
 }
 
 /// Where the bytes of a content come from.
-pub fn from(content: ContentId, origin: &crate::tree::Origin) -> FetchFrom {
+pub fn from(ino: Ino, content: ContentId, origin: &Origin) -> FetchFrom {
     let version = Some(origin.version.clone()).filter(|v| !v.is_empty());
-    FetchFrom { content, file_id: origin.file_id.clone(), version }
+    FetchFrom { ino, content, file_id: origin.file_id.clone(), version }
 }

@@ -33,6 +33,7 @@ pub struct Listed;
 /// Where missing bytes come from, and into which data file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FetchFrom {
+    pub ino: Ino,
     pub content: ContentId,
     pub file_id: String,
     /// `None`: the current one.

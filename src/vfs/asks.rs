@@ -23,6 +23,7 @@ pub(super) struct Asks(mpsc::Sender<Ask>);
 /// Where a content's missing bytes come from.
 #[derive(Clone)]
 pub(super) struct Source {
+    pub ino: Ino,
     pub file: Arc<DataFile>,
     pub origin: Origin,
 }
@@ -33,6 +34,7 @@ const WHOLE_PIECE_BYTES: u64 = 4 << 20;
 impl Source {
     fn from(&self) -> FetchFrom {
         FetchFrom {
+            ino: self.ino,
             content: self.file.id(),
             file_id: self.origin.file_id.clone(),
             version: Some(self.origin.version.clone()).filter(|v| !v.is_empty()),

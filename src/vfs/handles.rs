@@ -30,6 +30,8 @@ pub(super) struct FileHandle {
     pub writer: Option<Writer>,
     /// Where missing bytes come from; `None` for what was never in Box.
     pub source: Option<Source>,
+    /// What [`DataFile::spoiled`] said when it was opened.
+    pub spoiled: u64,
     /// Whether the rest of a cold content was asked for, which the first write does.
     pub asked_for_all: AtomicBool,
     /// Whether the name of the data file is on the disk.
@@ -62,6 +64,7 @@ impl FileHandle {
         FileHandle {
             ino,
             file: inode.file.clone(),
+            spoiled: inode.file.spoiled(),
             trouble: inode.trouble.clone(),
             writer,
             source,

@@ -5,7 +5,7 @@ use super::error::{Result, VfsError};
 use super::handles::{FileHandle, Handle};
 use super::state::{Durability, Vfs};
 use super::types::Fh;
-use crate::content::{Allocate, ContentError, Read, Seek, Writer};
+use crate::content::{Allocate, ContentError, FetchError, Read, Seek, Writer};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
@@ -18,7 +18,12 @@ impl Vfs {
             Handle::Folder(_) => return Err(VfsError::IsDirectory),
         };
         self.read_ahead(&handle, offset, size)?;
-        match handle.file.read(offset, size as usize)? {
+        let found = handle.file.read(offset, size as usize)?;
+        if handle.file.spoiled() != handle.spoiled {
+            // What this handle has read already may be wrong: it must not come to a good end.
+            return Err(FetchError::Corrupt.into());
+        }
+        match found {
             Read::Bytes(bytes) => Ok(bytes),
             Read::Missing(gaps) => self.fetch(&handle, &gaps),
         }
