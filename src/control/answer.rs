@@ -202,6 +202,7 @@ impl Answerer {
             },
             events: Events { position: None, age: reach.last_answer.map(|t| now.since(t).as_secs()) },
             waiting: waiting(&report),
+            local_only: report.local_only,
         }))
     }
 

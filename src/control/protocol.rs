@@ -95,6 +95,8 @@ pub struct StatusReport {
     pub events: Events,
     /// Why pending items do not move, oldest first.
     pub waiting: Vec<Waiting>,
+    /// Paths of what is kept on this machine alone.
+    pub local_only: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -235,6 +237,7 @@ mod tests {
             "conflicts",
             "events",
             "failed",
+            "local_only",
             "mountpoint",
             "online",
             "pending",
