@@ -22,13 +22,10 @@ pub struct Report {
     pub failed: Vec<Failing>,
     /// path, reason
     pub waiting: Vec<(String, String)>,
-<<<<<<< HEAD
     /// Paths of what stays on this machine.
     pub local_only: Vec<String>,
-=======
     /// The place in Box's stream of events up to which news is taken in.
     pub events_position: Option<String>,
->>>>>>> main
 }
 
 /// A node that is not sent for now.
