@@ -120,6 +120,7 @@ impl Executor {
             }
             Effect::EndSession(session) => chunks::end_session(&self, &session).await,
             Effect::Drop(content) => bytes::drop_data(&self, content).await,
+            Effect::Rescue(content) => bytes::rescue(&self, content).await,
             Effect::ToCache(content) => bytes::to_cache(&self, content).await,
         }
     }
@@ -233,6 +234,7 @@ impl Fallback {
             | Effect::Ahead(_)
             | Effect::Tell(_)
             | Effect::Drop(_)
+            | Effect::Rescue(_)
             | Effect::ToCache(_) => Fallback::Nothing,
         }
     }
