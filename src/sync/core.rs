@@ -303,6 +303,12 @@ impl Core {
                 let learned = self.tree.come_back(ino, now)?;
                 self.follow(learned, now, out)?;
             }
+            Plan::Rebase => {
+                let node = self.tree.rebase(ino)?;
+                self.sessions_changed(now);
+                out.extend(node.content.map(Effect::ToCache).filter(|_| !node.content_dirty()));
+                self.tree.set_due(ino, Some(now))?;
+            }
             Plan::Split => {
                 let learned = self.tree.split_conflict(ino, now)?;
                 failpoint("conflict.split");

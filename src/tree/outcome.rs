@@ -191,7 +191,9 @@ fn give_way(tx: &mut Tx<'_>, id: &BoxId, to: Ino, settled: &mut Settled) -> Resu
 fn take_base(node: &mut Node, attempt: &Attempt, answer: &Remote) {
     let call = &attempt.call;
     let mut base = node.base.take().unwrap_or_default();
-    if let Some(parent) = call.parent.as_ref().or(answer.parent.as_ref()) {
+    // Box restores to the old folder where that is left, whatever was asked for.
+    let sent = call.parent.as_ref().filter(|_| call.kind != AttemptKind::Restore);
+    if let Some(parent) = sent.or(answer.parent.as_ref()) {
         base.parent.clone_from(parent);
     }
     base.name.clone_from(&answer.name);
