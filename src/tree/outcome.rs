@@ -207,8 +207,8 @@ fn take_base(node: &mut Node, attempt: &Attempt, answer: &Remote, sent: Option<u
     let call = &attempt.call;
     let mut base = node.base.take().unwrap_or_default();
     // Box restores to the old folder where that is left, whatever was asked for.
-    let sent = call.parent.as_ref().filter(|_| call.kind != AttemptKind::Restore);
-    if let Some(parent) = sent.or(answer.parent.as_ref()) {
+    let asked = call.parent.as_ref().filter(|_| call.kind != AttemptKind::Restore);
+    if let Some(parent) = asked.or(answer.parent.as_ref()) {
         base.parent.clone_from(parent);
     }
     base.name.clone_from(&answer.name);

@@ -1,9 +1,9 @@
 //! Somebody else was there first, at the same time, or afterwards.
 
-use crate::rig::Rig;
+use crate::rig::{Rig, eventually};
 use boxfs::base::is_conflict_name;
 use boxfs::emulator::{Fault, FaultRule, FaultScript, Options};
-use boxfs::tree::RenameHow;
+use boxfs::tree::{ContentState, RenameHow};
 
 fn conflict_copies(rig: &Rig) -> Vec<Option<Vec<u8>>> {
     rig.in_box().into_iter().filter(|(path, _)| is_conflict_name(path)).map(|(_, bytes)| bytes).collect()
@@ -85,6 +85,12 @@ fn an_edit_of_what_others_deleted_is_in_box_again() {
     assert_eq!(rig.in_box()["/d/doc.txt"].as_deref(), Some(&b"ours"[..]));
 }
 
+fn post_fails(path: &str, times: Option<u64>, fault: Fault) -> FaultScript {
+    let method = Some("POST".to_owned());
+    let rule = FaultRule { method, path: path.to_owned(), nth: None, times, probability: None, fault };
+    FaultScript { seed: 1, rules: vec![rule] }
+}
+
 /// A file with one version in Box and an edit that Box has not heard of, while the engine does not run.
 fn edited(rig: &mut Rig) -> String {
     rig.save("doc.txt", b"base");
@@ -132,15 +138,7 @@ fn a_restore_whose_answer_is_lost_is_not_sent_again() {
     let mut rig = Rig::new(Options::default());
     let id = edited(&mut rig);
     rig.emulator().act().trash("/doc.txt").unwrap();
-    let rule = FaultRule {
-        method: Some("POST".to_owned()),
-        path: format!("*/2.0/files/{id}?*"),
-        nth: None,
-        times: Some(1),
-        probability: None,
-        fault: Fault::CloseAfter,
-    };
-    rig.emulator().set_faults(FaultScript { seed: 1, rules: vec![rule] });
+    rig.emulator().set_faults(post_fails(&format!("*/2.0/files/{id}?*"), Some(1), Fault::CloseAfter));
     rig.start();
     rig.settled();
     expect_next_version(&rig, &id);
@@ -182,7 +180,15 @@ fn an_edit_of_what_lies_in_the_trash_keeps_clear_of_who_took_its_name() {
 fn a_database_that_fell_back_behind_an_upload_makes_no_copy_of_equal_bytes() {
     let mut rig = Rig::new(Options::default());
     let id = edited(&mut rig);
+    rig.emulator().set_faults(post_fails("*/content*", None, Fault::CloseBefore));
+    rig.start();
+    eventually("the bytes are sealed", || {
+        let row = rig.node("doc.txt").and_then(|n| n.content).and_then(|id| rig.tree.content(id).unwrap());
+        row.is_some_and(|row| matches!(row.state, ContentState::Sealed { .. }))
+    });
+    rig.kill();
     let before = rig.copy_of_the_database();
+    rig.emulator().set_faults(FaultScript::default());
     rig.start();
     rig.settled();
     rig.kill();
