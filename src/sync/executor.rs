@@ -156,6 +156,10 @@ impl Executor {
             Call::Delete { item, recursive, if_match } => {
                 self.client.delete(item, *recursive, if_match.as_deref()).await.map(|()| Answer::Deleted)
             }
+            Call::Restore { item, name, parent } => {
+                let item = self.client.restore(item, Some(name), Some(parent)).await?;
+                Ok(Answer::Item(Box::new(item)))
+            }
         }
     }
 
@@ -192,6 +196,7 @@ fn leaving(call: &Call) -> &'static str {
         Call::Copy { .. } => "copy.leaving",
         Call::Update { .. } => "update.leaving",
         Call::Delete { .. } => "delete.leaving",
+        Call::Restore { .. } => "restore.leaving",
     }
 }
 
@@ -203,6 +208,7 @@ fn answered(call: &Call) -> &'static str {
         Call::Copy { .. } => "copy.answered",
         Call::Update { .. } => "update.answered",
         Call::Delete { .. } => "delete.answered",
+        Call::Restore { .. } => "restore.answered",
     }
 }
 

@@ -317,7 +317,7 @@ impl World {
             // A listing just before is all that can be had (DESIGN.md section 6): somebody may be quicker.
             Call::Delete { recursive: true, .. } if self.shared => Ok(None),
             Call::Delete { item, .. } => self.unseen(item),
-            Call::CreateFolder { .. } | Call::Copy { .. } | Call::Update { .. } => Ok(None),
+            Call::CreateFolder { .. } | Call::Copy { .. } | Call::Update { .. } | Call::Restore { .. } => Ok(None),
         }
     }
 
