@@ -3,6 +3,7 @@
 
 mod outcomes;
 mod questions;
+mod rollback;
 mod sessions;
 
 use outcomes::Over;
@@ -204,6 +205,10 @@ impl Core {
                 out.push(Effect::Fetch(fetch));
                 Ok(())
             }
+            Ask::Ahead(ahead) => {
+                out.push(Effect::Ahead(ahead));
+                Ok(())
+            }
             Ask::Quota(reply) => {
                 out.push(Effect::Quota(reply));
                 Ok(())
@@ -305,6 +310,7 @@ impl Core {
                 let learned = self.tree.come_back(ino, now)?;
                 self.follow(learned, now, out)?;
             }
+            Plan::Rebase => self.rebase(ino, now, out)?,
             Plan::Split => {
                 let learned = self.tree.split_conflict(ino, now)?;
                 failpoint("conflict.split");
@@ -319,6 +325,13 @@ impl Core {
             }
         }
         Ok(true)
+    }
+
+    fn rebase(&mut self, ino: Ino, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+        let node = self.tree.rebase(ino)?;
+        self.sessions_changed(now);
+        out.extend(node.content.map(Effect::ToCache).filter(|_| !node.content_dirty()));
+        self.tree.set_due(ino, Some(now))
     }
 
     fn memory(&self, ino: Ino, parent: Ino, now: Timestamp) -> FolderMemory {

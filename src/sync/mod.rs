@@ -13,7 +13,9 @@ mod executor_account;
 mod executor_bytes;
 mod executor_chunks;
 mod executor_events;
+mod executor_fetch;
 mod executor_upload;
+mod lanes;
 mod news;
 mod parts;
 mod planner;
@@ -22,6 +24,7 @@ mod report;
 #[cfg(test)]
 mod simulation;
 mod translate;
+mod troubles;
 
 pub use board::{Reach, Uploading};
 pub use engine::{Engine, Parts};
@@ -29,3 +32,4 @@ pub use executor::Line;
 pub use planner::hold_reason;
 pub use recovery::{LastRun, Recovered, recover};
 pub use report::{Failing, Left, Report};
+pub use troubles::{ConflictCopy, Troubles};

@@ -11,9 +11,10 @@ use super::attempts;
 use super::contents::{self, ContentState, Origin, Place};
 use super::error::TreeError;
 use super::node::{Base, Node, Presence};
+use super::remote;
 use super::rows;
 use super::store::Tx;
-use crate::base::{BootClock, Ino, Timestamp};
+use crate::base::{BootClock, BoxId, Ino, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ struct Left {
     holder: Ino,
     identity: i64,
     born_at: Option<BootClock>,
+    /// The id of what Box has in its trash since.
+    trashed: Option<String>,
 }
 
 /// `node` is about to leave its name, which remembers it from now on if it is a file.
@@ -86,12 +89,21 @@ pub(super) fn comes(tx: &mut Tx<'_>, node: &mut Node, before: &Node, now: Timest
         return Ok(());
     }
     let Some(left) = remembered(tx, node)? else { return Ok(()) };
-    let Some(mut owner) = by_identity(tx, left.identity)? else { return Ok(()) };
-    let elsewhere = owner.presence == Presence::Here && owner.ino != left.holder;
     let older = left.born_at.is_none() || node.born_at.is_none() || left.born_at < node.born_at;
-    if owner.ino == node.ino || elsewhere || !older || !is_in_box(tx, &owner)? {
-        return Ok(());
+    let owner = by_identity(tx, left.identity)?.filter(|owner| owner.ino != node.ino && older);
+    let nameless = owner.as_ref().is_none_or(|owner| owner.presence == Presence::Deleted);
+    match (owner, left.trashed) {
+        (Some(owner), _) if is_in_box(tx, &owner)? => {
+            if nameless || owner.ino == left.holder { take_from(tx, node, owner, before, now) } else { Ok(()) }
+        }
+        (_, Some(id)) if older && nameless => take_from_trash(tx, node, left.identity, id, before, now),
+        _ => Ok(()),
     }
+}
+
+/// `node` takes the identity of `owner`. A deleted owner takes that of the node in return and goes with it; one that has a name
+/// elsewhere becomes a backup.
+fn take_from(tx: &mut Tx<'_>, node: &mut Node, mut owner: Node, before: &Node, now: Timestamp) -> Result<(), TreeError> {
     let theirs = surrender(tx, &mut owner)?;
     let mine = surrender(tx, node)?;
     tx.put(&mut owner)?;
@@ -103,20 +115,65 @@ pub(super) fn comes(tx: &mut Tx<'_>, node: &mut Node, before: &Node, now: Timest
         return retire(tx, &owner, now);
     }
     become_backup(tx, &mut owner, now)?;
-    if mine.is_in_box() {
-        let mut ghost = Node { ino: Ino(0), presence: Presence::Here, content: None, unsealed: false, ..before.clone() };
-        (ghost.box_id, ghost.base, ghost.hold, ghost.dirty_since) = (None, None, None, None);
-        // The name index is unique among what is here: a ghost is born under a name that no program can give.
-        ghost.name = format!("\\ghost {}", node.ino);
-        tx.put(&mut ghost)?;
-        ghost.presence = Presence::Deleted;
-        ghost.name.clone_from(&before.name);
-        ghost.changed_at = now;
-        receive(tx, &mut ghost, mine)?;
-        tx.put(&mut ghost)?;
-        retire(tx, &ghost, now)?;
+    bury(tx, mine, before, now)
+}
+
+/// `node` takes an identity that Box has in its trash already: the planner restores it. Not one with an open shared link, since what
+/// is private would become public by a delete and a create.
+fn take_from_trash(
+    tx: &mut Tx<'_>,
+    node: &mut Node,
+    number: i64,
+    id: String,
+    before: &Node,
+    now: Timestamp,
+) -> Result<(), TreeError> {
+    let item = BoxId::file(id.clone());
+    let Some(trashed) = remote::get(tx, &item)?.filter(|r| r.trashed && !r.public) else { return Ok(()) };
+    let (Some(parent), None) = (trashed.parent, rows::by_item(tx, &item)?) else { return Ok(()) };
+    let mine = surrender(tx, node)?;
+    let base = Base {
+        parent,
+        name: trashed.name,
+        version: trashed.version,
+        sha1: trashed.sha1,
+        generation: None,
+        mtime_secs: trashed.modified.map_or(0, |m| m.as_box_holds().secs),
+    };
+    let btime = trashed.created.unwrap_or(node.attr.btime);
+    let theirs = Identity { number, born_at: None, box_id: Some(id), base: Some(base), btime, pending: Vec::new() };
+    receive(tx, node, theirs)?;
+    lies_in_trash(tx, node)?;
+    tx.put(node)?;
+    bury(tx, mine, before, now)
+}
+
+/// The item of a live file went to the trash by a call of ours that was on its way when the file took the id: it is to come back.
+pub(super) fn lies_in_trash(tx: &Tx<'_>, node: &mut Node) -> Result<(), TreeError> {
+    keep_bytes(tx, node)?;
+    if let Some(base) = node.base.as_mut() {
+        base.generation = None;
     }
     Ok(())
+}
+
+/// What a file gave up for another identity is deleted in Box, if it is there: a deleted file stands for it, where the file was.
+fn bury(tx: &mut Tx<'_>, identity: Identity, before: &Node, now: Timestamp) -> Result<(), TreeError> {
+    if !identity.is_in_box() {
+        return Ok(());
+    }
+    let mut ghost = Node { ino: Ino(0), presence: Presence::Here, content: None, unsealed: false, ..before.clone() };
+    (ghost.box_id, ghost.base, ghost.hold, ghost.dirty_since) = (None, None, None, None);
+    (ghost.identity, ghost.born_at) = (None, None);
+    // The name index is unique among what is here: a ghost is born under a name that no program can give.
+    ghost.name = format!("\\ghost {}", before.ino);
+    tx.put(&mut ghost)?;
+    ghost.presence = Presence::Deleted;
+    ghost.name.clone_from(&before.name);
+    ghost.changed_at = now;
+    receive(tx, &mut ghost, identity)?;
+    tx.put(&mut ghost)?;
+    retire(tx, &ghost, now)
 }
 
 /// `node` is about to be renamed over `holder`: the identity of the name stays, except where an old file takes the name of a young one,
@@ -200,13 +257,14 @@ fn may_take(tx: &Tx<'_>, node: &Node) -> Result<bool, TreeError> {
 fn remembered(tx: &Tx<'_>, node: &Node) -> Result<Option<Left>, TreeError> {
     let oldest = (tx.boot.0 as i64).saturating_sub(REMEMBERED.as_millis() as i64);
     let mut statement = tx.prepare_cached(
-        "SELECT holder, identity, born_at FROM names_left WHERE parent = ?1 AND name = ?2 AND left_at >= ?3",
+        "SELECT holder, identity, born_at, trashed FROM names_left WHERE parent = ?1 AND name = ?2 AND left_at >= ?3",
     )?;
     let row = statement.query_row(params![node.parent.0 as i64, node.name, oldest], |r| {
         Ok(Left {
             holder: Ino(r.get::<_, i64>(0)? as u64),
             identity: r.get(1)?,
             born_at: r.get::<_, Option<i64>>(2)?.map(|at| BootClock(at as u64)),
+            trashed: r.get(3)?,
         })
     });
     Ok(row.optional()?)

@@ -6,6 +6,7 @@
 mod ask;
 mod attempts;
 mod children;
+mod conflicts;
 mod contents;
 mod dirty;
 mod error;
@@ -14,6 +15,7 @@ mod local;
 mod memory;
 mod news;
 mod node;
+mod notices;
 mod outcome;
 mod picture;
 mod quota;
@@ -27,9 +29,10 @@ mod sessions;
 #[cfg(test)]
 mod simulated;
 mod store;
+mod undo;
 mod xattrs;
 
-pub use ask::{Ask, AskError, FetchAsk, Invalidation, Listed, PushAsk};
+pub use ask::{AheadAsk, Ask, AskError, FetchAsk, FetchFrom, Invalidation, Listed, PushAsk};
 pub use attempts::{Attempt, AttemptKind, AttemptState, NewAttempt};
 pub use children::Lookup;
 pub use contents::{ContentRow, ContentState, Origin, Place, StoredStamp};
@@ -39,6 +42,7 @@ pub use evict::{Cached, Pins};
 pub use local::{AttrChange, NewNode};
 pub use news::Learned;
 pub use node::{Attr, Base, Hold, Node, NodeKind, Presence};
+pub use notices::Notice;
 pub use outcome::{Finish, Settled};
 pub use picture::{Inside, ParentView, Picture, SlotHolder};
 pub use quota::Quota;

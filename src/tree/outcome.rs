@@ -46,7 +46,7 @@ impl Tree {
                 Finish::Deleted => {
                     attempts::settle(tx, id, None, now)?;
                     if let Some(target) = &attempt.call.target {
-                        deleted(tx, target, now)?;
+                        deleted(tx, target, true, now)?;
                     }
                 }
                 Finish::Answered(answer) | Finish::Found(answer) => {
@@ -71,7 +71,7 @@ impl Tree {
     /// The item is gone from Box, or in its trash: its node has no id any more. A deleted node waits to be forgotten; a live
     /// one counts as not in Box.
     pub fn lost(&self, id: &BoxId, now: Timestamp) -> Result<(), TreeError> {
-        self.write(|tx| deleted(tx, id, now))
+        self.write(|tx| deleted(tx, id, false, now))
     }
 
     /// Removes a deleted node that Box does not have, and the deleted nodes below it. Returns the contents whose data files are to
@@ -128,12 +128,17 @@ fn forget_all(tx: &mut Tx<'_>, nodes: &[Node], contents: &mut Vec<ContentId>) ->
     Ok(())
 }
 
-fn deleted(tx: &mut Tx<'_>, id: &BoxId, now: Timestamp) -> Result<(), TreeError> {
+/// `by_us`: our own call did it. A live file that took the id while that call was on its way has it restored.
+fn deleted(tx: &mut Tx<'_>, id: &BoxId, by_us: bool, now: Timestamp) -> Result<(), TreeError> {
     remote::bury(tx, id, now)?;
     if let Some(mut node) = rows::by_item(tx, id)? {
-        memory::trashed(tx, &node)?;
-        node.box_id = None;
-        node.base = None;
+        if by_us && node.presence == Presence::Here && node.is_file() {
+            memory::lies_in_trash(tx, &mut node)?;
+        } else {
+            memory::trashed(tx, &node)?;
+            node.box_id = None;
+            node.base = None;
+        }
         tx.put(&mut node)?;
         tx.due(node.ino, Some(now))?;
     }
@@ -205,7 +210,9 @@ fn generation_sent(tx: &Tx<'_>, node: &Node, attempt: &Attempt) -> Result<Option
 fn take_base(node: &mut Node, attempt: &Attempt, answer: &Remote, sent: Option<u64>) {
     let call = &attempt.call;
     let mut base = node.base.take().unwrap_or_default();
-    if let Some(parent) = call.parent.as_ref().or(answer.parent.as_ref()) {
+    // Box restores to the old folder where that is left, whatever was asked for.
+    let asked = call.parent.as_ref().filter(|_| call.kind != AttemptKind::Restore);
+    if let Some(parent) = asked.or(answer.parent.as_ref()) {
         base.parent.clone_from(parent);
     }
     base.name.clone_from(&answer.name);

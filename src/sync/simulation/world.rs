@@ -229,8 +229,7 @@ impl World {
             let Ok(node) = self.tree.node(*ino) else { return Err(format!("I6: '{path}' is node {ino} no more")) };
             let Some(id) = node.box_id else { continue };
             let known = self.ids.entry(document).or_insert_with(|| id.clone());
-            let gone = self.cloud.held(&BoxId::file(known.clone())).is_none_or(|held| held.trashed);
-            if *known != id && !gone {
+            if *known != id {
                 return Err(format!("I6: '{path}' was item {known} and is item {id}"));
             }
             *known = id;
@@ -305,7 +304,7 @@ impl World {
             Task::Effect(Effect::EndSession(session)) => {
                 self.outcomes.push(Event::SessionEnded { id: session.id, ended: !is_cut(fault) });
             }
-            Task::Effect(Effect::Drop(content)) => self.disk().remove(content),
+            Task::Effect(Effect::Drop(content) | Effect::Rescue(content)) => self.disk().remove(content),
             Task::Effect(Effect::ToCache(content)) => {
                 let disk = self.disk.clone();
                 let stamp = || disk.lock().expect("no thread panics").get(content).map(|d| d.stored_stamp());
@@ -317,7 +316,9 @@ impl World {
                 let result = if whole { Ok(()) } else { Err(crate::tree::AskError::Gone) };
                 self.outcomes.push(Event::Completed { ino, result });
             }
-            Task::Effect(Effect::Fetch(_) | Effect::Quota(_) | Effect::Follow(_) | Effect::Tell(_)) => {}
+            Task::Effect(
+                Effect::Fetch(_) | Effect::Ahead(_) | Effect::Quota(_) | Effect::Follow(_) | Effect::Tell(_),
+            ) => {}
         }
         Ok(())
     }
@@ -383,7 +384,7 @@ impl World {
                 Ok((!self.deletes.contains(&attempt)).then(|| format!("I3: {item} is deleted, unasked")))
             }
             Call::Delete { item, .. } => self.unseen(item),
-            Call::CreateFolder { .. } | Call::Copy { .. } | Call::Update { .. } => Ok(None),
+            Call::CreateFolder { .. } | Call::Copy { .. } | Call::Update { .. } | Call::Restore { .. } => Ok(None),
         }
     }
 
