@@ -266,7 +266,7 @@ impl Core {
             Plan::Forget => {
                 let parent = picture.node.parent;
                 let Some(contents) = self.tree.forget(ino, now)? else {
-                    self.wait(ino, &Wait::ChildrenFirst, now)?;
+                    self.wait(&picture, &Wait::ChildrenFirst, now)?;
                     return Ok(true);
                 };
                 out.extend(contents.into_iter().map(Effect::Drop));
@@ -317,12 +317,7 @@ impl Core {
                 self.sessions_changed(now);
                 self.follow(learned, now, out)?;
             }
-            Plan::Wait(wait) => {
-                if let (Wait::NameHeld { .. }, Some(holder)) = (&wait, deleted_holder(&picture)) {
-                    self.tree.set_due(holder, Some(now))?;
-                }
-                self.wait(ino, &wait, now)?;
-            }
+            Plan::Wait(wait) => self.wait(&picture, &wait, now)?,
         }
         Ok(true)
     }
@@ -343,11 +338,18 @@ impl Core {
     }
 
     /// A wait ends by an event; those that others end without telling are looked at again.
-    fn wait(&mut self, ino: Ino, wait: &Wait, now: Timestamp) -> Result<(), TreeError> {
+    fn wait(&mut self, picture: &Picture, wait: &Wait, now: Timestamp) -> Result<(), TreeError> {
+        let ino = picture.node.ino;
+        if let (Wait::NameHeld { .. }, Some(holder)) = (wait, deleted_holder(picture)) {
+            self.tree.set_due(holder, Some(now))?;
+        }
         let again = match wait {
-            Wait::NameHeld { .. } | Wait::ChildrenFirst | Wait::SuccessorFirst | Wait::StillOpen | Wait::InFlight | Wait::MissingRanges => {
-                Some(now.after(RECHECK))
-            }
+            Wait::NameHeld { .. }
+            | Wait::ChildrenFirst
+            | Wait::SuccessorFirst
+            | Wait::StillOpen
+            | Wait::InFlight
+            | Wait::MissingRanges => Some(now.after(RECHECK)),
             Wait::ParentWillGo => Some(now.after(FRESH)),
             Wait::OpenForWriting => Some(now.after(SEAL_AGAIN)),
             Wait::ParentNotInBox | Wait::Held(_) | Wait::LocalOnly => None,

@@ -261,7 +261,8 @@ impl Tree {
         self.write(|tx| {
             let mut node = tx.node(ino)?;
             let Some(mut row) = contents::get(tx, content)? else { return Ok(node) };
-            let overtaken = row.state != ContentState::Clean && row.stamp.is_none_or(|closed| closed.ctime_ns > stamp.ctime_ns);
+            let overtaken =
+                row.state != ContentState::Clean && row.stamp.is_none_or(|closed| closed.ctime_ns > stamp.ctime_ns);
             if !open && overtaken {
                 // A program has opened it again meanwhile, or has closed it since: these are bytes of before.
                 return Ok(node);

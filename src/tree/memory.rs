@@ -94,7 +94,11 @@ pub(super) fn comes(tx: &mut Tx<'_>, node: &mut Node, before: &Node, now: Timest
     let nameless = owner.as_ref().is_none_or(|owner| owner.presence == Presence::Deleted);
     match (owner, left.trashed) {
         (Some(owner), _) if is_in_box(tx, &owner)? => {
-            if nameless || owner.ino == left.holder { take_from(tx, node, owner, before, now) } else { Ok(()) }
+            if nameless || owner.ino == left.holder {
+                take_from(tx, node, owner, before, now)
+            } else {
+                Ok(())
+            }
         }
         (_, Some(id)) if older && nameless => take_from_trash(tx, node, left.identity, id, before, now),
         _ => Ok(()),
@@ -103,7 +107,13 @@ pub(super) fn comes(tx: &mut Tx<'_>, node: &mut Node, before: &Node, now: Timest
 
 /// `node` takes the identity of `owner`. A deleted owner takes that of the node in return and goes with it; one that has a name
 /// elsewhere becomes a backup.
-fn take_from(tx: &mut Tx<'_>, node: &mut Node, mut owner: Node, before: &Node, now: Timestamp) -> Result<(), TreeError> {
+fn take_from(
+    tx: &mut Tx<'_>,
+    node: &mut Node,
+    mut owner: Node,
+    before: &Node,
+    now: Timestamp,
+) -> Result<(), TreeError> {
     let theirs = surrender(tx, &mut owner)?;
     let mine = surrender(tx, node)?;
     tx.put(&mut owner)?;
@@ -349,3 +359,6 @@ pub(super) fn retire(tx: &mut Tx<'_>, node: &Node, now: Timestamp) -> Result<(),
     let kept = node.is_file() && is_in_box(tx, node)?;
     if kept { tx.due(node.ino, Some(now.after(REMEMBERED))) } else { tx.settle(node.ino, now) }
 }
+
+#[cfg(test)]
+mod table;

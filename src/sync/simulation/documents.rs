@@ -105,7 +105,11 @@ impl Documents {
     fn swap_presence(&mut self, a: u64, b: u64) {
         let (in_a, in_b) = (self.in_box.contains(&a), self.in_box.contains(&b));
         for (file, there) in [(a, in_b), (b, in_a)] {
-            if there { self.in_box.insert(file) } else { self.in_box.remove(&file) };
+            if there {
+                self.in_box.insert(file)
+            } else {
+                self.in_box.remove(&file)
+            };
         }
     }
 }

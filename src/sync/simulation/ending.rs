@@ -44,6 +44,7 @@ impl World {
         self.all_is_clean()?;
         self.one_more_pass()?;
         self.same_everywhere()?;
+        self.look_at_ids()?;
         self.no_bytes_lost()?;
         self.bounded()
     }

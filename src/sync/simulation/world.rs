@@ -220,7 +220,7 @@ impl World {
     }
 
     /// I6: a document keeps its id for as long as Box has it.
-    fn look_at_ids(&mut self) -> Verdict {
+    pub fn look_at_ids(&mut self) -> Verdict {
         if self.shared {
             return Ok(());
         }
