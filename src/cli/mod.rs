@@ -13,11 +13,13 @@ mod detach;
 mod doctor;
 mod emulator;
 mod exit;
+mod filling;
 mod logging;
 mod login;
 mod logout;
 mod mount;
 mod mount_checks;
+mod pin;
 mod progress;
 mod prompt;
 mod ready;
@@ -61,6 +63,10 @@ enum Command {
     Wait(wait::Arguments),
     Retry(retry::Arguments),
     Conflicts(conflicts::Arguments),
+    Pin(pin::PinArguments),
+    Unpin(pin::UnpinArguments),
+    Evict(pin::EvictArguments),
+    Prefetch(pin::PrefetchArguments),
     Login(Box<login::Arguments>),
     Logout(Box<logout::Arguments>),
     Whoami(Box<whoami::Arguments>),
@@ -85,6 +91,10 @@ pub fn run() -> ExitCode {
         Command::Wait(arguments) => wait::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
+        Command::Pin(arguments) => pin::pin(&arguments),
+        Command::Unpin(arguments) => pin::unpin(&arguments),
+        Command::Evict(arguments) => pin::evict(&arguments),
+        Command::Prefetch(arguments) => pin::prefetch(&arguments),
         Command::Login(arguments) => login::run(&arguments, &around),
         Command::Logout(arguments) => logout::run(&arguments, &around),
         Command::Whoami(arguments) => whoami::run(&arguments, &around),

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::fill::Filling;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,14 @@ pub enum Request {
     Wait { path: String, timeout_ms: Option<u64> },
     /// Tries failed items below `path` again at once: [`Reply::Done`].
     Retry { path: String },
+    /// Keeps all below `path` on this machine from now on, and brings it here as [`Request::Prefetch`] does.
+    Pin { path: String },
+    /// The pin of `path` itself goes: [`Reply::Done`].
+    Unpin { path: String },
+    /// Drops the bytes below `path` that Box has and nothing keeps: [`Reply::Evicted`].
+    Evict { path: String },
+    /// Brings the names below `path` here, and with `bytes` the files' bytes: [`Reply::Filling`] on the way, then [`Reply::Filled`].
+    Prefetch { path: String, bytes: bool },
     /// What needs a person below `path`: [`Reply::Troubles`].
     Conflicts { path: String },
     /// The user has seen the notices: [`Reply::Done`].
@@ -40,6 +49,11 @@ pub enum Reply {
     Troubles(Box<Troubles>),
     /// At least once a second while a long request lasts.
     Progress(Progress),
+    /// How far bringing something here is.
+    Filling(Filling),
+    /// It ended here.
+    Filled(Filling),
+    Evicted(Amount),
     Done,
     /// The time is over and this is left.
     Pending(Pending),
@@ -52,7 +66,7 @@ pub enum Reply {
 impl Reply {
     /// Whether no further reply follows.
     pub fn is_last(&self) -> bool {
-        !matches!(self, Reply::Progress(_))
+        !matches!(self, Reply::Progress(_) | Reply::Filling(_))
     }
 }
 

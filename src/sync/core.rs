@@ -203,6 +203,10 @@ impl Core {
                 out.push(Effect::Fetch(fetch));
                 Ok(())
             }
+            Ask::Whole { from, reply } => {
+                out.push(Effect::Whole { from, reply });
+                Ok(())
+            }
             Ask::Ahead(ahead) => {
                 out.push(Effect::Ahead(ahead));
                 Ok(())

@@ -17,6 +17,7 @@ mod node;
 mod notices;
 mod outcome;
 mod picture;
+mod pins;
 mod quota;
 mod recover;
 mod remote;
