@@ -102,7 +102,7 @@ impl Arguments {
         let Some(path) = &self.faults else { return Ok(FaultScript::default()) };
         let shown = path.display();
         let text = std::fs::read_to_string(path).map_err(|e| Failure::usage(format!("cannot read {shown}: {e}")))?;
-        FaultScript::from_json(&text).map_err(|e| Failure::usage(format!("{shown}: {e}")))
+        FaultScript::parse(&text).map_err(|e| Failure::usage(format!("{shown}: {e}")))
     }
 }
 

@@ -30,7 +30,7 @@ mod store;
 mod tls;
 
 pub use actor::{ActError, Actor};
-pub use faults::{Fault, FaultAnswer, FaultRule, FaultScript};
+pub use faults::{Fault, FaultAnswer, FaultRule, FaultScript, FaultScriptError};
 pub use options::{ConflictShape, Options, RateLimits, UserOptions};
 pub use report::{ItemReport, SessionReport};
 pub use requests::RequestRecord;
