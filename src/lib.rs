@@ -15,6 +15,7 @@ pub mod cli;
 pub mod config;
 pub mod content;
 pub mod control;
+pub mod desktop;
 pub mod emulator;
 pub mod fuse;
 pub mod sync;

@@ -59,6 +59,12 @@ impl Timestamp {
         Ok(Timestamp::from_nanos(i64::try_from(parsed.as_nanosecond()).unwrap_or(i64::MAX)))
     }
 
+    /// The `Date` of an HTTP answer: `Wed, 21 Oct 2015 07:28:00 GMT`.
+    pub fn parse_http_date(text: &str) -> Option<Timestamp> {
+        let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
+        Some(Timestamp::new(zoned.timestamp().as_second(), 0))
+    }
+
     /// This time, later by `span`.
     pub fn after(self, span: Duration) -> Timestamp {
         let nanos = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);

@@ -1,5 +1,6 @@
 //! Writing small files so that they are whole after a power cut.
 
+use super::failpoint::failpoint;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -21,7 +22,9 @@ pub fn write_file_durably(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()
     file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
     file.sync_all()?;
+    failpoint("durable.written");
     std::fs::rename(&part, path)?;
+    failpoint("durable.renamed");
     sync_dir(dir)
 }
 

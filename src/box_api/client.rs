@@ -5,7 +5,7 @@
 
 use super::call::{Call, Request, RequestBody};
 use super::downloads::Locations;
-use super::error::{self, Outcome};
+use super::error::{self, Outcome, Target};
 use super::hosts::{Hosts, bad_options};
 use super::limits::{ApiLimits, Bandwidth, Limits};
 use super::meaning::{ApiError, Meaning};
@@ -13,6 +13,7 @@ use super::payload::Sending;
 use super::pulse::{Pulse, STALL, watched};
 use super::retry::{self, Step, Tries};
 use super::tokens::{TokenSource, Tokens};
+use super::transport;
 use crate::base::{Secret, Timestamp};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
@@ -20,7 +21,7 @@ use reqwest::{Certificate, Response};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -31,6 +32,9 @@ pub struct ClientOptions {
     pub server: Option<String>,
     /// PEM file with certificate authorities besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// `http(s)://[USER:PASSWORD@]HOST:PORT` through which everything goes that is not on this machine; `None`: the one
+    /// that the usual variables name, if any.
+    pub proxy: Option<Secret>,
     /// Id of the user to act as (API.md 2.6).
     pub as_user: Option<String>,
     pub limits: ApiLimits,
@@ -63,6 +67,8 @@ pub(super) struct Wire {
     pub(super) hosts: Arc<Hosts>,
     pub(super) limits: Arc<Limits>,
     upload_line: Option<Arc<Bandwidth>>,
+    /// Box's clock less this machine's, in seconds, as the last answer told it.
+    clock_ahead_secs: Arc<Mutex<Option<i64>>>,
 }
 
 /// A network that does not answer a SYN in this time is not there.
@@ -78,13 +84,7 @@ impl BoxClient {
     /// # Errors
     /// `BadOptions`: the server's URL, the CA file or the user agent is unusable.
     pub fn new(options: ClientOptions, source: TokenSource) -> Result<BoxClient, ApiError> {
-        let hosts = Hosts::new(options.server.as_deref())?;
-        let wire = Wire {
-            http: http_client(&options, &hosts)?,
-            hosts: Arc::new(hosts),
-            limits: Arc::new(Limits::new(options.limits)),
-            upload_line: options.upload_limit.map(|rate| Arc::new(Bandwidth::new(rate))),
-        };
+        let wire = Wire::new(&options)?;
         Ok(BoxClient {
             inner: Arc::new(Inner {
                 tokens: Tokens::new(source, wire.clone()),
@@ -99,6 +99,11 @@ impl BoxClient {
     /// Until when Box wants no calls, if it said so.
     pub fn throttled_until(&self) -> Option<Timestamp> {
         self.inner.wire.limits.throttled_until()
+    }
+
+    /// By how many seconds Box's clock is ahead of this machine's, once Box has answered anything.
+    pub fn clock_ahead_secs(&self) -> Option<i64> {
+        self.inner.wire.clock_ahead_secs()
     }
 
     /// How often each kind of call was sent since the client was made.
@@ -117,7 +122,7 @@ impl BoxClient {
             let token = self.token(call, request).await?;
             let answer = match self.try_once(call, request, token.as_ref()).await {
                 Ok((Outcome::Elsewhere, _)) => {
-                    Err(ApiError::new(call.name, Meaning::BadAnswer, "a redirect where an answer belongs"))
+                    Err(transport::intercepted(call.name, "a redirect where an answer belongs"))
                 }
                 Ok((outcome, response)) => read_whole(call, outcome, response).await,
                 Err(error) => Err(error),
@@ -190,6 +195,40 @@ impl BoxClient {
 }
 
 impl Wire {
+    pub(super) fn new(options: &ClientOptions) -> Result<Wire, ApiError> {
+        let hosts = Hosts::new(options.server.as_deref())?;
+        Ok(Wire {
+            http: http_client(options, &hosts)?,
+            hosts: Arc::new(hosts),
+            limits: Arc::new(Limits::new(options.limits)),
+            upload_line: options.upload_limit.map(|rate| Arc::new(Bandwidth::new(rate))),
+            clock_ahead_secs: Arc::default(),
+        })
+    }
+
+    pub(super) fn clock_ahead_secs(&self) -> Option<i64> {
+        *self.clock_ahead_secs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time by Box's clock, as far as Box has told it; else by this machine's.
+    pub(super) fn now_at_box(&self) -> Timestamp {
+        let now = Timestamp::now();
+        Timestamp { secs: now.secs.saturating_add(self.clock_ahead_secs().unwrap_or(0)), ..now }
+    }
+
+    /// Whether anything answers there; what it says does not matter.
+    pub(super) async fn get(&self, url: &str) -> Result<(), reqwest::Error> {
+        self.http.get(url).send().await.map(drop)
+    }
+
+    fn learn_time(&self, headers: &HeaderMap) {
+        let told = error::text_header(headers, "date").and_then(Timestamp::parse_http_date);
+        if let Some(told) = told {
+            let ahead = told.secs.saturating_sub(Timestamp::now().secs);
+            *self.clock_ahead_secs.lock().unwrap_or_else(PoisonError::into_inner) = Some(ahead);
+        }
+    }
+
     /// Waits for its turn, sends once, and turns a refusal into an error.
     pub(super) async fn try_once(
         &self,
@@ -224,7 +263,7 @@ impl Wire {
         let (builder, sending) = self.with_body(builder, &request.body, &pulse);
         let response = match watched(builder.send(), &pulse, call.patience).await {
             Some(Ok(response)) => Ok(response),
-            Some(Err(error)) => Err(ApiError::transport(call.name, error)),
+            Some(Err(error)) => Err(transport::failed(call.name, error)),
             None => Err(ApiError::new(call.name, Meaning::OutcomeUnknown, "the connection stood still")),
         };
         let result = match response {
@@ -261,6 +300,7 @@ impl Wire {
     }
 
     async fn judge(&self, call: &Call, response: Response) -> Result<(Outcome, Response), ApiError> {
+        self.learn_time(response.headers());
         match error::outcome_of(response.status()) {
             Outcome::Failed => {
                 let (status, headers) = (response.status(), response.headers().clone());
@@ -313,6 +353,9 @@ impl Answer {
 
 pub(super) async fn read_whole(call: &Call, outcome: Outcome, response: Response) -> Result<Answer, ApiError> {
     let headers = response.headers().clone();
+    if error::is_page(&headers) && !matches!(call.target, Target::Content) {
+        return Err(transport::intercepted(call.name, "a web page where an answer belongs"));
+    }
     let body = read_bytes(call.name, response, MAX_ANSWER_BYTES).await?;
     Ok(Answer { call: call.name, outcome, headers, body })
 }
@@ -332,7 +375,7 @@ async fn read_bytes(call: &'static str, mut response: Response, limit: usize) ->
 pub(super) async fn next_chunk(call: &'static str, response: &mut Response) -> Result<Option<Bytes>, ApiError> {
     match tokio::time::timeout(STALL, response.chunk()).await {
         Ok(Ok(chunk)) => Ok(chunk),
-        Ok(Err(error)) => Err(ApiError::transport(call, error)),
+        Ok(Err(error)) => Err(transport::failed(call, error)),
         Err(_) => Err(ApiError::new(call, Meaning::OutcomeUnknown, "the connection stood still")),
     }
 }
@@ -359,11 +402,15 @@ fn http_client(options: &ClientOptions, hosts: &Hosts) -> Result<reqwest::Client
         .tcp_keepalive_retries(3);
     if hosts.is_local() {
         builder = builder.no_proxy();
+    } else if let Some(proxy) = &options.proxy {
+        // The parser's message could quote the password.
+        let all = reqwest::Proxy::all(proxy.reveal()).map_err(|_| bad_options("the proxy is not an http(s):// URL"))?;
+        builder = builder.proxy(all.no_proxy(reqwest::NoProxy::from_env()));
     }
     if let Some(path) = &options.ca_file {
         builder = builder.tls_certs_merge(read_certificates(path)?);
     }
-    builder.build().map_err(|error| ApiError::transport("options", error))
+    builder.build().map_err(|error| transport::failed("options", error))
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<Certificate>, ApiError> {

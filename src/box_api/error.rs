@@ -3,6 +3,7 @@
 //! [`meaning_of`] is the one place where status and code become a [`Meaning`] (API.md 1.4).
 
 use super::meaning::{ApiError, Meaning, one_line};
+use super::transport;
 use super::wire::{self, WireError};
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
@@ -69,6 +70,9 @@ pub(super) fn refusal(
         (None, None) if challenge.contains("error") => challenge,
         (None, None) => status.canonical_reason().unwrap_or_default(),
     };
+    if is_page(headers) && status.is_client_error() && target != Target::Content || status.as_u16() == 511 {
+        return ApiError { status: Some(status.as_u16()), ..transport::intercepted(call, message) };
+    }
     let request_id = told.request_id.or_else(|| text_header(headers, "box-request-id").map(one_line));
     ApiError {
         status: Some(status.as_u16()),
@@ -153,6 +157,11 @@ fn of_content_host(status: u16, code: Option<&str>) -> Meaning {
         (408 | 500..=599, _) => Meaning::OutcomeUnknown,
         _ => Meaning::BadAnswer,
     }
+}
+
+/// Whether the body is for a browser: nothing that Box's API answers is.
+pub(super) fn is_page(headers: &HeaderMap) -> bool {
+    text_header(headers, "content-type").is_some_and(|kind| kind.starts_with("text/html"))
 }
 
 /// `Retry-After` in whole seconds (API.md 1.2); a value beyond a day is taken for a day.
@@ -293,6 +302,21 @@ mod tests {
         let error = told(Target::Item, 403, &page);
         assert_eq!(error.meaning, Meaning::NoAccess);
         assert_eq!(error.to_string(), "test_call: not permitted (403): Forbidden");
+    }
+
+    #[test]
+    fn a_page_for_a_browser_is_no_refusal_of_boxs() {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", "text/html; charset=utf-8".parse().unwrap());
+        let told = |status: u16| {
+            let status = StatusCode::from_u16(status).unwrap();
+            refusal("test_call", Target::Item, status, &headers, b"<html>blocked</html>")
+        };
+        let error = told(403);
+        assert_eq!((error.meaning.clone(), error.applied()), (Meaning::Intercepted, Applied::No));
+        assert!(error.to_string().contains("open a browser"), "{error}");
+        assert_eq!(told(511).meaning, Meaning::Intercepted);
+        assert_eq!(told(502).meaning, Meaning::OutcomeUnknown);
     }
 
     #[test]

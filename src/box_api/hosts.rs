@@ -12,6 +12,9 @@ pub(super) struct Hosts {
     /// `/api/2.0`
     pub upload: Url,
     pub token: Url,
+    pub revoke: Url,
+    /// Where a person signs in, in a browser.
+    pub authorize: Url,
     pub reach: Reach,
 }
 
@@ -32,6 +35,8 @@ impl Hosts {
                 api: parse("https://api.box.com/2.0")?,
                 upload: parse("https://upload.box.com/api/2.0")?,
                 token: parse("https://api.box.com/oauth2/token")?,
+                revoke: parse("https://api.box.com/oauth2/revoke")?,
+                authorize: parse("https://account.box.com/api/oauth2/authorize")?,
                 reach: Reach::Box,
             }),
             Some(server) => Hosts::at(server),
@@ -63,6 +68,8 @@ impl Hosts {
             api: below("/2.0")?,
             upload: below("/api/2.0")?,
             token: below("/oauth2/token")?,
+            revoke: below("/oauth2/revoke")?,
+            authorize: below("/api/oauth2/authorize")?,
             reach: Reach::Server { scheme: base.scheme().to_owned(), host },
         })
     }

@@ -61,6 +61,8 @@ pub enum Meaning {
     InsufficientScope,
     /// Nothing reached Box: connection refused, no name, no route, no TLS.
     NotSent,
+    /// Something on the way answers in Box's place: a captive portal, a filter, a proxy's own page.
+    Intercepted,
     /// The request left (or may have), and no usable answer came: reset, stall, 5xx.
     OutcomeUnknown,
     /// The range lies outside the content.
@@ -151,9 +153,16 @@ impl ApiError {
         use Meaning::*;
         match &self.meaning {
             Throttled { retry_after } => Heals::Waiting { after: *retry_after },
-            NameReserved | Blocked | PartsMismatch | NotSent | OutcomeUnknown | NotReady | BadAnswer => {
-                Heals::Waiting { after: self.retry_after }
-            }
+            NameReserved
+            | Blocked
+            | PartsMismatch
+            | NotSent
+            | Intercepted
+            | OutcomeUnknown
+            | NotReady
+            | BadAnswer
+            | SessionGone
+            | SessionConflict { .. } => Heals::Waiting { after: self.retry_after },
             SignInNeeded => Heals::SignIn,
             NotFound
             | Trashed
@@ -167,8 +176,6 @@ impl ApiError {
             | BadName
             | NameTooLong
             | TooSmallForSession
-            | SessionGone
-            | SessionConflict { .. }
             | PartAlreadyThere
             | DigestMismatch
             | BadDigest
@@ -181,34 +188,6 @@ impl ApiError {
             | Refused => Heals::Never,
         }
     }
-
-    /// A transport error: what reqwest reports when no answer came. The URL is left out, since download and realtime URLs
-    /// open their content to whoever has them.
-    pub(super) fn transport(call: &'static str, error: reqwest::Error) -> ApiError {
-        let meaning = if error.is_builder() {
-            Meaning::BadOptions
-        } else if error.is_connect() {
-            Meaning::NotSent
-        } else {
-            Meaning::OutcomeUnknown
-        };
-        ApiError::new(call, meaning, causes(&error.without_url()))
-    }
-}
-
-/// The error and what it came from, without repetitions: `connection error: connection reset by peer`.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let line = cause.to_string();
-        if !text.contains(&line) {
-            text.push_str(": ");
-            text.push_str(&line);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 pub(super) fn one_line(text: &str) -> String {
@@ -266,6 +245,7 @@ impl fmt::Display for Meaning {
             Meaning::SignInNeeded => "sign-in needed",
             Meaning::InsufficientScope => "the application lacks a scope",
             Meaning::NotSent => "Box cannot be reached",
+            Meaning::Intercepted => "something else answers in Box's place",
             Meaning::OutcomeUnknown => "no usable answer",
             Meaning::RangeNotSatisfiable => "the range lies outside the content",
             Meaning::NotReady => "Box is still preparing the content",

@@ -1,27 +1,26 @@
-//! Whose Box the mount shows: the client, the account behind the token, and whether this state directory belongs to it.
+//! Whose Box the mount shows: the account behind the sign-in, and whether this state directory belongs to it.
 
 use std::time::Duration;
 
-use crate::base::{BoxId, Ino, Secret, Timestamp};
-use crate::box_api::{self, BoxClient, ClientOptions, Meaning, TokenSource};
-use crate::config::{ApiLimits, Settings};
+use crate::base::{BoxId, Ino, Timestamp};
+use crate::box_api::{self, BoxClient, Meaning};
+use crate::config::Settings;
 use crate::control::Account;
-use crate::tree::{Attr, Tree};
+use crate::tree::{Attr, Quota, Tree};
 
 use super::daemon::{DaemonError, failed};
 use super::exit::Exit;
+use super::sign_in::Session;
 
 /// Keys of the tree's values.
 const ACCOUNT: &str = "account";
 const ACCOUNT_SHOWN: &str = "account_shown";
 const ROOT_FOLDER: &str = "root_folder";
-/// `TOTAL USED LARGEST`, in bytes.
-const QUOTA: &str = "quota";
 
 /// Whoever mounts waits for this answer; a healthy Box gives it in a second.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
-/// Permission bits of folders before `umask=` takes some away.
+/// Permission bits of the root.
 const FOLDER_MODE: u32 = 0o755;
 
 /// Who is signed in.
@@ -31,26 +30,14 @@ pub(super) struct Identity {
     pub account: Option<Account>,
 }
 
-pub(super) fn client(settings: &Settings, token: Secret) -> Result<BoxClient, DaemonError> {
-    let options = ClientOptions {
-        server: settings.server.as_ref().map(|s| s.url().to_owned()),
-        ca_file: settings.ca_file.clone(),
-        as_user: None,
-        limits: match settings.api_limits {
-            ApiLimits::Box => box_api::ApiLimits::Box,
-            ApiLimits::Off => box_api::ApiLimits::Off,
-            ApiLimits::PerMinute(n) => box_api::ApiLimits::PerMinute(n),
-        },
-        user_agent: String::new(),
-        upload_limit: settings.upload_limit_bytes_per_s,
-        download_limit: settings.download_limit_bytes_per_s,
-    };
-    BoxClient::new(options, TokenSource::Fixed(token)).map_err(failed)
-}
-
 /// Asks Box who is signed in and whether the state directory is theirs, and plants the root. Without network a state
 /// directory that was used before is enough.
-pub(super) async fn identify(client: &BoxClient, tree: &Tree, settings: &Settings) -> Result<Identity, DaemonError> {
+pub(super) async fn identify(
+    client: &BoxClient,
+    session: &Session,
+    tree: &Tree,
+    settings: &Settings,
+) -> Result<Identity, DaemonError> {
     let known = tree.meta(ACCOUNT).map_err(failed)?;
     let same_root = tree.meta(ROOT_FOLDER).map_err(failed)?.is_none_or(|root| root == settings.root_folder);
     if !same_root {
@@ -61,7 +48,7 @@ pub(super) async fn identify(client: &BoxClient, tree: &Tree, settings: &Setting
     }
     let me = match tokio::time::timeout(ANSWER_LIMIT, client.me()).await {
         Ok(Ok(me)) => me,
-        Ok(Err(error)) => return without_box(error, known, tree, settings),
+        Ok(Err(error)) => return without_box(error, session, known, tree, settings),
         Err(_) => {
             let silent = format!("it does not answer within {} s", ANSWER_LIMIT.as_secs());
             return unreached(&silent, known, tree, settings);
@@ -83,16 +70,17 @@ pub(super) async fn identify(client: &BoxClient, tree: &Tree, settings: &Setting
     tree.set_meta(ACCOUNT_SHOWN, &me.login).map_err(failed)?;
     tree.set_meta(ROOT_FOLDER, &settings.root_folder).map_err(failed)?;
     if let (Some(total), Some(used)) = (me.space_amount, me.space_used) {
-        let largest = me.max_upload_size.unwrap_or(total);
-        tree.set_meta(QUOTA, &format!("{total} {used} {largest}")).map_err(failed)?;
+        let largest_file = me.max_upload_size.unwrap_or(total);
+        tree.set_quota(Quota { total, used, largest_file }).map_err(failed)?;
     }
-    tree.plant_root(&settings.root_folder, root_attr(settings)).map_err(failed)?;
+    tree.plant_root(&settings.root_folder, root_attr()).map_err(failed)?;
     Ok(Identity { me: me.id.clone(), account: Some(Account { id: me.id, name: me.name, login: me.login }) })
 }
 
 /// Box did not say who we are.
 fn without_box(
     error: box_api::ApiError,
+    session: &Session,
     known: Option<String>,
     tree: &Tree,
     settings: &Settings,
@@ -100,10 +88,12 @@ fn without_box(
     let server = settings.server.as_ref().map_or("Box", |s| s.url());
     match error.meaning {
         Meaning::SignInNeeded => Err(DaemonError {
-            message: format!("{server} does not accept the sign-in: set BOXFS_TOKEN to a valid access token"),
+            message: format!("{server} does not accept the sign-in: {}", session.way_back(settings)),
             exit_code: Exit::SignInNeeded as u8,
         }),
-        Meaning::NotSent | Meaning::OutcomeUnknown => unreached(&error.to_string(), known, tree, settings),
+        Meaning::NotSent | Meaning::Intercepted | Meaning::OutcomeUnknown => {
+            unreached(&error.to_string(), known, tree, settings)
+        }
         _ => Err(DaemonError::new(format!("{server} answers in a way that boxfs does not understand: {error}"))),
     }
 }
@@ -134,10 +124,9 @@ async fn check_root(client: &BoxClient, id: &str) -> Result<(), DaemonError> {
     }
 }
 
-fn root_attr(settings: &Settings) -> Attr {
+/// Whoever mounts owns the root; `uid=`, `gid=` and `umask=` change what is shown, not what is kept.
+fn root_attr() -> Attr {
     let now = Timestamp::now();
-    let mode = FOLDER_MODE & !settings.mount.umask.unwrap_or(0);
-    let uid = settings.mount.uid.unwrap_or_else(|| nix::unistd::geteuid().as_raw());
-    let gid = settings.mount.gid.unwrap_or_else(|| nix::unistd::getegid().as_raw());
-    Attr { size: 0, mtime: now, ctime: now, atime: now, btime: now, mode, uid, gid }
+    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    Attr { size: 0, mtime: now, ctime: now, atime: now, btime: now, mode: FOLDER_MODE, uid, gid }
 }

@@ -1,5 +1,6 @@
 //! Starting the daemon in the background: this command again, from its own file, with a pipe to say that it is ready.
 
+use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::io::{self, PipeReader, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -28,11 +29,11 @@ const END_LIMIT: Duration = Duration::from_secs(10);
 /// How often an ending daemon is looked at.
 const END_CHECK: Duration = Duration::from_millis(10);
 
-/// Starts the daemon and waits until it is ready or has failed. The token goes through a pipe, so that no
-/// environment and no list of processes shows it.
-pub(super) fn start(settings: &Settings, token: &Secret) -> Result<Exit, Failure> {
+/// Starts the daemon and waits until it is ready or has failed. Secrets of the environment go through a pipe, so
+/// that no environment and no list of processes shows them.
+pub(super) fn start(settings: &Settings, secrets: &BTreeMap<String, Secret>) -> Result<Exit, Failure> {
     let made = make_state_dir(&settings.state_dir)?;
-    let result = spawn(settings, token).map_err(cannot_start).and_then(|(mut child, ready)| {
+    let result = spawn(settings, secrets).map_err(cannot_start).and_then(|(mut child, ready)| {
         let started = wait_for_word(&mut child, ready, &settings.state_dir);
         if started.is_err() {
             end(&mut child);
@@ -67,7 +68,7 @@ fn leave_nothing(state_dir: &Path) {
     }
 }
 
-fn spawn(settings: &Settings, token: &Secret) -> io::Result<(Child, PipeReader)> {
+fn spawn(settings: &Settings, secrets: &BTreeMap<String, Secret>) -> io::Result<(Child, PipeReader)> {
     let log = open_log(&settings.state_dir.join(LOG_NAME))?;
     let (ready_reader, ready_writer) = io::pipe()?;
     fcntl(ready_writer.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
@@ -84,7 +85,8 @@ fn spawn(settings: &Settings, token: &Secret) -> io::Result<(Child, PipeReader)>
         .spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         // A daemon that is gone already has said why through the other pipe.
-        let _ = stdin.write_all(token.reveal().as_bytes());
+        let revealed: BTreeMap<&str, &str> = secrets.iter().map(|(k, v)| (k.as_str(), v.reveal())).collect();
+        let _ = stdin.write_all(&serde_json::to_vec(&revealed)?);
     }
     Ok((child, ready_reader))
 }

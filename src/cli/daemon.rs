@@ -7,18 +7,19 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::base::{Secret, Timestamp, boot_id};
+use crate::base::{Timestamp, boot_id};
 use crate::box_api::BoxClient;
 use crate::config::{Passthrough, Settings};
 use crate::content::{Content, Dirs, Limits};
 use crate::control::{Answerer, ControlServer, Facts};
 use crate::fuse::{self, Mounted};
-use crate::sync::{Engine, Line, Parts, recover};
+use crate::sync::{Engine, LastRun, Line, Parts, recover};
 use crate::tree::Tree;
 use crate::vfs::{self, Vfs};
 
 use super::account::{self, Identity};
 use super::exit::Exit;
+use super::sign_in::Session;
 use super::signals::StopSignals;
 use super::state_dir::StateDir;
 
@@ -38,7 +39,9 @@ const WORKERS: usize = 2;
 const BLOCKING_THREADS: usize = 64;
 /// How long the kernel may believe names and attributes: it is told of every change that boxfs learns of.
 const LIFETIME: Duration = Duration::from_secs(60);
-/// Free space of the disk that is left to others.
+/// How often files are looked at that the kernel writes by itself: a fast disk takes about a gigabyte in between.
+const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// Free space of the disk that is left to others; less on a small disk.
 const DISK_FLOOR_BYTES: u64 = 500_000_000;
 /// After a signal everything is put down within five seconds (DESIGN.md section 9); this is the session's part.
 const SESSION_ENDS_WITHIN: Duration = Duration::from_secs(3);
@@ -68,14 +71,14 @@ pub(super) fn failed(error: impl std::fmt::Display) -> DaemonError {
 pub(super) fn run(
     mountpoint: &Path,
     settings: Settings,
-    token: Secret,
+    session: Session,
     on_ready: impl FnOnce(),
 ) -> Result<(), DaemonError> {
     let state = StateDir::take(&settings.state_dir)?;
     let runtime = runtime()?;
-    let client = account::client(&settings, token)?;
+    let client = session.client(&settings).map_err(failed)?;
     let tree = Arc::new(state.open_tree()?);
-    let identity = runtime.block_on(account::identify(&client, &tree, &settings))?;
+    let identity = runtime.block_on(account::identify(&client, &session, &tree, &settings))?;
     let content = Arc::new(open_content(&settings)?);
     prepare(&tree, &content, &settings, &state)?;
     let mut signals = {
@@ -121,9 +124,13 @@ fn prepare(tree: &Tree, content: &Content, settings: &Settings, state: &StateDir
     tree.set_settle(settings.settle).map_err(failed)?;
     let boot = boot_id();
     let same_boot = tree.meta("boot").map_err(failed)?.is_none_or(|last| last == boot);
-    let power_cut = !same_boot && !state.was_clean();
     tree.set_meta("boot", &boot).map_err(failed)?;
-    let found = recover(tree, content, power_cut, Timestamp::now()).map_err(failed)?;
+    let last = match (state.was_clean(), same_boot) {
+        (true, _) => LastRun::Orderly,
+        (false, true) => LastRun::Killed,
+        (false, false) => LastRun::PowerCut,
+    };
+    let found = recover(tree, content, last, Timestamp::now()).map_err(failed)?;
     if found.closed + found.interrupted + found.rescued > 0 {
         log::warn!(
             "found after the last run: {} closed files to send, {} interrupted, {} moved to rescue",
@@ -159,8 +166,9 @@ impl Daemon {
             let _in_runtime = runtime.enter();
             ControlServer::bind(&settings.state_dir).map_err(failed)?
         };
-        let mounted =
-            fuse::mount(&mount_request(mountpoint, settings), vfs, runtime.handle().clone(), news).map_err(failed)?;
+        let request = mount_request(mountpoint, settings);
+        let mounted = fuse::mount(&request, vfs.clone(), runtime.handle().clone(), news).map_err(failed)?;
+        runtime.spawn(watch_files(vfs));
         let parts = Parts { tree: tree.clone(), content, line: Line::new(client), me: identity.me, asks, ask, tell };
         let engine = Arc::new(Engine::start(parts, runtime.handle()).map_err(failed)?);
         let (unmount, unmount_asked) = mpsc::channel(1);
@@ -172,7 +180,7 @@ impl Daemon {
             spool_limit: settings.spool_size_bytes,
             errno: fuse::errno_number,
         };
-        let answerer = Arc::new(Answerer { engine: engine.clone(), facts, unmount });
+        let answerer = Arc::new(Answerer::new(engine.clone(), facts, unmount));
         runtime.spawn(control.run(asked_sender));
         runtime.spawn(answerer.run(asked));
         log::info!(
@@ -204,11 +212,27 @@ impl Daemon {
     }
 }
 
+/// Open files are looked at as long as the mount lives.
+async fn watch_files(vfs: Arc<Vfs>) {
+    let mut clock = tokio::time::interval(WATCH_EVERY);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        let vfs = vfs.clone();
+        match tokio::task::spawn_blocking(move || vfs.watch()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::error!("open files cannot be watched: {error}"),
+            Err(error) => log::error!("watching open files failed: {error}"),
+        }
+    }
+}
+
 fn vfs_settings(settings: &Settings) -> vfs::Settings {
     vfs::Settings {
         read_only: settings.mount.read_only,
         passthrough: settings.mount.passthrough != Passthrough::Off && fuse::can_pass_through(),
         lifetime: LIFETIME,
+        owner: vfs::ShownOwner { uid: settings.mount.uid, gid: settings.mount.gid, umask: settings.mount.umask },
         durability: match settings.durability {
             crate::config::Durability::Local => vfs::Durability::Local,
             crate::config::Durability::Box => vfs::Durability::Box,

@@ -5,30 +5,39 @@
 mod account;
 mod background;
 mod completions;
+mod config;
 mod daemon;
 mod demo;
 mod detach;
+mod doctor;
 mod emulator;
 mod exit;
 mod logging;
+mod login;
+mod logout;
 mod mount;
 mod mount_checks;
 mod progress;
+mod prompt;
 mod ready;
 mod retry;
+mod secrecy;
 mod shared;
+mod sign_in;
 mod signals;
 mod state_dir;
 mod status;
 mod status_text;
+mod terminal;
 mod umount;
 mod wait;
+mod whoami;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::token_from_environment;
+use crate::config::Surroundings;
 
 use exit::Failure;
 
@@ -49,6 +58,11 @@ enum Command {
     Status(status::Arguments),
     Wait(wait::Arguments),
     Retry(retry::Arguments),
+    Login(Box<login::Arguments>),
+    Logout(Box<logout::Arguments>),
+    Whoami(Box<whoami::Arguments>),
+    Config(Box<config::Arguments>),
+    Doctor(Box<doctor::Arguments>),
     Emulator(Box<emulator::Arguments>),
     Demo(demo::Arguments),
     Completions(completions::Arguments),
@@ -57,15 +71,21 @@ enum Command {
 /// Runs the command of this process's arguments. To be called first in `main`, before any thread starts.
 pub fn run() -> ExitCode {
     // SAFETY: `main` calls this before anything could start a thread.
-    let token = unsafe { token_from_environment() };
+    let around = unsafe { Surroundings::take() };
+    secrecy::keep_memory_private();
     // The kernel names a process after the link it was started through; programs that list processes show this one.
     let _ = nix::sys::prctl::set_name(c"boxfs");
     let result = match Arguments::parse().command {
-        Command::Mount(arguments) => mount::run(*arguments, token),
+        Command::Mount(arguments) => mount::run(*arguments, around),
         Command::Umount(arguments) => umount::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Wait(arguments) => wait::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
+        Command::Login(arguments) => login::run(&arguments, &around),
+        Command::Logout(arguments) => logout::run(&arguments, &around),
+        Command::Whoami(arguments) => whoami::run(&arguments, &around),
+        Command::Config(arguments) => config::run(&arguments, &around),
+        Command::Doctor(arguments) => doctor::run(&arguments, &around),
         Command::Emulator(arguments) => emulator::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),

@@ -9,6 +9,7 @@ use nix::unistd::{AccessFlags, access, geteuid};
 
 use crate::config::MountOptions;
 use crate::control::{Client, mount_at};
+use crate::fuse::probe;
 
 use super::detach::detach;
 use super::exit::Failure;
@@ -21,10 +22,10 @@ pub(super) fn check_mountpoint(given: &Path) -> Result<PathBuf, Failure> {
     if mount_at(given).is_ok_and(|mount| Client::connect(&mount.state_dir).is_ok()) {
         return Err(already_mounted(given));
     }
-    let metadata = match std::fs::metadata(given) {
+    let metadata = match probe(given) {
         Err(error) if error.kind() == ErrorKind::NotConnected => {
             take_dead_mount_away(given)?;
-            std::fs::metadata(given)
+            probe(given)
         }
         other => other,
     };

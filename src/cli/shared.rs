@@ -16,7 +16,7 @@ pub(super) struct SharedOptions {
     /// Profile: keeps sign-in, state and cache apart [default: default]
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// Database, spool, tokens, log [default: boxfs/PROFILE-FOLDER in the XDG state directory]
+    /// Database, spool, control socket, log [default: boxfs/PROFILE-FOLDER in the XDG state directory]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
     /// Clean contents, may be emptied [default: boxfs/PROFILE-FOLDER in the XDG cache directory]
@@ -58,8 +58,22 @@ pub(super) struct SharedOptions {
 }
 
 impl SharedOptions {
-    /// The settings that hold for this process, `mount_options` being what `-o` said.
-    pub(super) fn settings(&self, mount_options: Option<String>) -> Result<Settings, ConfigError> {
+    /// The settings that hold for this process.
+    pub(super) fn settings(&self, around: &Surroundings) -> Result<Settings, ConfigError> {
+        self.settings_with(around, None)
+    }
+
+    /// As [`SharedOptions::settings`], `mount_options` being what `-o` said.
+    pub(super) fn settings_with(
+        &self,
+        around: &Surroundings,
+        mount_options: Option<String>,
+    ) -> Result<Settings, ConfigError> {
+        resolve(&self.line(mount_options), around)
+    }
+
+    /// What was typed.
+    pub(super) fn line(&self, mount_options: Option<String>) -> CommandLine {
         let options = [
             ("state-dir", &self.state_dir),
             ("cache-dir", &self.cache_dir),
@@ -77,7 +91,6 @@ impl SharedOptions {
             ("mount-options", &mount_options),
         ];
         let given = options.into_iter().filter_map(|(key, text)| Some((key, text.clone()?)));
-        let line = CommandLine { config: self.config.clone(), profile: self.profile.clone(), options: given.collect() };
-        resolve(&line, &Surroundings::of_this_process())
+        CommandLine { config: self.config.clone(), profile: self.profile.clone(), options: given.collect() }
     }
 }

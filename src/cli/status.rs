@@ -10,11 +10,15 @@ use crate::control::{Client, Place, Reply, Request, StatusReport, find};
 
 use super::exit::{Exit, Failure};
 use super::status_text::in_words;
+use super::terminal::Look;
 
 /// How often `--watch` looks.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// Clears a terminal and puts the cursor into its corner (ECMA-48).
-const CLEAR: &str = "\x1b[H\x1b[2J";
+/// Puts a terminal's cursor into its corner; clears what is right of it; clears what is below it (ECMA-48). What is
+/// written over does not flicker.
+const TO_CORNER: &str = "\x1b[H";
+const CLEAR_LINE: &str = "\x1b[K\n";
+const CLEAR_BELOW: &str = "\x1b[J";
 
 /// Say what is in Box and what is on its way
 #[derive(Args)]
@@ -32,11 +36,13 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let place = find(arguments.path.as_deref())?;
     let mut client = Client::connect(&place.mount.state_dir)?;
-    let clear = if arguments.watch && !arguments.json && io::stdout().is_terminal() { CLEAR } else { "" };
+    let in_place = arguments.watch && !arguments.json && io::stdout().is_terminal();
     loop {
         let report = ask(&mut client, &place)?;
-        let text = if arguments.json { as_json(&report) } else { in_words(&report) };
-        let written = io::stdout().write_all(format!("{clear}{text}").as_bytes()).and_then(|()| io::stdout().flush());
+        // A terminal may be made wider meanwhile.
+        let text = if arguments.json { as_json(&report) } else { in_words(&report, Look::of_stdout()) };
+        let text = if in_place { format!("{TO_CORNER}{}{CLEAR_BELOW}", text.replace('\n', CLEAR_LINE)) } else { text };
+        let written = io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush());
         match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Done),
             Err(error) => return Err(Failure::new(format!("cannot write: {error}"))),

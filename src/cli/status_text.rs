@@ -1,112 +1,177 @@
-//! The status report for a person: first whether all is well, then what is not.
+//! The status report for a person: first whether all is well, then what is not, each with what to do.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use crate::base::show_size;
-use crate::control::StatusReport;
+use crate::control::{Conflict, Failure, StatusReport, Uploading};
 
-use super::progress::{items, percent};
+use super::progress::percent;
+use super::terminal::{Color, Look, bar, columns};
 
 /// Lines per list; the counts say the rest.
 const MAX_LINES: usize = 20;
+/// Columns of a bar, and the narrowest terminal that gets bars.
+const BAR_COLUMNS: usize = 20;
+const MIN_COLUMNS_FOR_BARS: usize = 60;
+/// A guess beyond this says nothing.
+const LONGEST_GUESS: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Several lines, the first of which is enough on a good day.
-pub(super) fn in_words(report: &StatusReport) -> String {
-    let mut text = first_line(report);
-    let uploading = report
-        .uploading
-        .iter()
-        .map(|u| format!("{}  {} of {} ({} %)", u.path, show_size(u.sent), show_size(u.size), percent(u.sent, u.size)));
-    list(&mut text, "Uploading", uploading);
-    let failed = report.failed.iter().map(|f| match &f.next_try {
-        Some(when) => format!("{}: {} (next try {when})", f.path, f.reason),
-        None => format!("{}: {} (try again with 'boxfs retry')", f.path, f.reason),
-    });
-    list(&mut text, "Failed", failed);
-    list(&mut text, "Conflicts", report.conflicts.iter().map(|c| format!("{}: your version is {}", c.path, c.copy)));
-    list(&mut text, "Waiting", report.waiting.iter().map(|w| format!("{}: {}", w.path, w.reason)));
-    push_facts(&mut text, report);
+pub(super) fn in_words(report: &StatusReport, look: Look) -> String {
+    let mut text = format!("{}\n", first_line(report, look));
+    let uploading: Vec<String> = report.uploading.iter().map(|upload| progress_line(upload, look)).collect();
+    list(&mut text, "Uploading", &uploading);
+    list(&mut text, &look.paint(Color::Bad, "Problems"), &problems(report, look));
+    let waiting = report.waiting.iter().map(|w| told(&w.path, &w.reason, look));
+    list(&mut text, "Waiting", &waiting.collect::<Vec<_>>());
+    push_facts(&mut text, report, look);
     text
 }
 
-fn first_line(report: &StatusReport) -> String {
-    let problems = report.failed.len() + report.conflicts.len();
-    let state = match (report.pending.count, problems) {
-        (0, 0) => "all is in Box".to_owned(),
-        (0, _) => "all that can go is in Box".to_owned(),
-        (count, _) => {
-            let way = if count == 1 { "its" } else { "their" };
-            format!("{} ({}) on {way} way", items(count), show_size(report.pending.bytes))
-        }
+fn first_line(report: &StatusReport, look: Look) -> String {
+    let stuck = report.failed.len() + report.conflicts.len();
+    let (color, state) = match (report.pending.count, stuck) {
+        (0, 0) => (Color::Good, "all is in Box".to_owned()),
+        (0, _) => (Color::Bad, "all that can go is in Box".to_owned()),
+        (count, _) => (Color::Busy, on_the_way(report, count)),
     };
-    let offline = if report.online { "" } else { "; offline" };
-    format!("{}: {state}{offline}\n", report.mountpoint)
+    let (color, state) = match (report.sign_in_needed, report.online) {
+        (true, _) => (Color::Bad, format!("sign-in needed: run 'boxfs login'; {}", at_home(report))),
+        (false, false) => (Color::Bad, format!("offline; {}", at_home(report))),
+        (false, true) => (color, state),
+    };
+    let mountpoint = look.fit(&report.mountpoint, 24);
+    format!("{mountpoint}: {}", look.paint(color, &state))
 }
 
-fn list(text: &mut String, title: &str, lines: impl ExactSizeIterator<Item = String>) {
-    let count = lines.len();
-    if count == 0 {
+/// What an end of the connection means for the files.
+fn at_home(report: &StatusReport) -> String {
+    match report.pending.count {
+        0 => "all was in Box before".to_owned(),
+        count => format!("{} ({}) wait here, safe", files(count), show_size(report.pending.bytes)),
+    }
+}
+
+fn on_the_way(report: &StatusReport, count: u64) -> String {
+    let way = if count == 1 { "its" } else { "their" };
+    let mut text = format!("{} ({}) on {way} way", files(count), show_size(report.pending.bytes));
+    if report.speed > 0 {
+        let _ = write!(text, ", {}/s", show_size(report.speed));
+        let sent: u64 = report.uploading.iter().map(|upload| upload.sent).sum();
+        let left = Duration::from_secs(report.pending.bytes.saturating_sub(sent) / report.speed);
+        if left <= LONGEST_GUESS {
+            let _ = write!(text, ", about {} left", show_span(left));
+        }
+    }
+    text
+}
+
+fn files(count: u64) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
+/// `45 s`, `12 min`, `3 h 20 min`.
+fn show_span(span: Duration) -> String {
+    match span.as_secs() {
+        secs @ ..60 => format!("{} s", secs.max(1)),
+        secs @ 60..3600 => format!("{} min", secs.div_ceil(60)),
+        secs => format!("{} h {} min", secs / 3600, secs % 3600 / 60),
+    }
+}
+
+fn progress_line(upload: &Uploading, look: Look) -> String {
+    let share = format!("{:>3} %", percent(upload.sent, upload.size));
+    let amount = format!("{} of {}", show_size(upload.sent), show_size(upload.size));
+    let bars = look.width.is_some_and(|width| width >= MIN_COLUMNS_FOR_BARS);
+    let front = if bars { format!("{} {share}", bar(upload.sent, upload.size, BAR_COLUMNS)) } else { share };
+    let path = look.fit(&upload.path, columns(&front) + columns(&amount) + 6);
+    format!("{front}  {path}  {}", look.paint(Color::Faint, &amount))
+}
+
+/// Each with what to do, on a line of its own.
+fn problems(report: &StatusReport, look: Look) -> Vec<String> {
+    let mut all = Vec::new();
+    if let Some(trouble) = &report.trouble {
+        let advice = match report.sign_in_needed {
+            true => "run 'boxfs login'; the mount goes on by itself",
+            false => "boxfs tries again by itself; 'boxfs doctor' looks for the cause",
+        };
+        all.push(with_advice(&look.fit(trouble, 2), advice));
+    }
+    all.extend(
+        report.failed.iter().map(|failure| with_advice(&told(&failure.path, &failure.reason, look), &advice(failure))),
+    );
+    let conflict = |c: &Conflict| {
+        with_advice(
+            &told(&c.path, "somebody else changed it too", look),
+            &format!("your version is {}: keep what you want of the two", look.fit(&c.copy, 30)),
+        )
+    };
+    all.extend(report.conflicts.iter().map(conflict));
+    all
+}
+
+fn with_advice(what: &str, advice: &str) -> String {
+    format!("{what}\n      {advice}")
+}
+
+/// The path gives way before the reason does.
+fn told(path: &str, reason: &str, look: Look) -> String {
+    format!("{}: {reason}", look.fit(path, (columns(reason) + 4).min(look.width.unwrap_or(0) / 2)))
+}
+
+fn advice(failure: &Failure) -> String {
+    let says = |words: &[&str]| words.iter().any(|word| failure.reason.contains(word));
+    let what = if says(&["no space left"]) {
+        "make room in Box, or get more; then 'boxfs retry'"
+    } else if says(&["larger than"]) {
+        "the account takes no file this large: split it, or keep it elsewhere"
+    } else if says(&["not permitted", "policy", "locked"]) {
+        "ask the folder's owner, or move the file to a folder of your own; then 'boxfs retry'"
+    } else if says(&["scope"]) {
+        "give the application 'Write all files and folders' in Box's developer console; then 'boxfs login'"
+    } else if says(&["name"]) {
+        "give it another name"
+    } else if says(&["interrupted"]) {
+        "it was being written when boxfs ended: look at it, then write it again or 'boxfs retry' to send it as it is"
+    } else {
+        "'boxfs retry' tries again at once"
+    };
+    match &failure.next_try {
+        Some(when) => format!("boxfs tries again by itself at {when}; {what}"),
+        None => what.to_owned(),
+    }
+}
+
+fn list(text: &mut String, title: &str, lines: &[String]) {
+    if lines.is_empty() {
         return;
     }
     let _ = writeln!(text, "{title}:");
-    for line in lines.take(MAX_LINES) {
+    for line in lines.iter().take(MAX_LINES) {
         let _ = writeln!(text, "  {line}");
     }
-    if count > MAX_LINES {
-        let _ = writeln!(text, "  and {} more", count - MAX_LINES);
+    if lines.len() > MAX_LINES {
+        let _ = writeln!(text, "  and {} more", lines.len() - MAX_LINES);
     }
 }
 
-fn push_facts(text: &mut String, report: &StatusReport) {
+fn push_facts(text: &mut String, report: &StatusReport, look: Look) {
+    let mut facts = Vec::new();
     if let Some(account) = &report.account {
-        let _ = writeln!(text, "Account: {} <{}>", account.name, account.login);
+        facts.push(format!("Account: {} <{}>", account.name, account.login));
     }
     if let Some(until) = &report.api.throttled_until {
-        let _ = writeln!(text, "Box asks for a pause until {until}");
+        facts.push(format!("Box asks for a pause until {until}"));
     }
     for (name, space) in [("Cache", report.cache), ("Spool", report.spool)] {
-        let _ = writeln!(text, "{name}: {} of {}", show_size(space.bytes), show_size(space.limit));
+        facts.push(format!("{name}: {} of {}", show_size(space.bytes), show_size(space.limit)));
+    }
+    for fact in facts {
+        let _ = writeln!(text, "{}", look.paint(Color::Faint, &look.fit(&fact, 0)));
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::control::{Account, Amount, Failure, Space, Uploading};
-
-    #[test]
-    fn on_a_good_day_the_first_line_says_all() {
-        let report = StatusReport {
-            mountpoint: "/mnt/box".to_owned(),
-            online: true,
-            account: Some(Account {
-                name: "Ada".to_owned(),
-                login: "ada@example.org".to_owned(),
-                ..Account::default()
-            }),
-            cache: Space { bytes: 1000, limit: 10_000_000_000 },
-            ..StatusReport::default()
-        };
-        let text = in_words(&report);
-        assert_eq!(
-            text,
-            "/mnt/box: all is in Box\nAccount: Ada <ada@example.org>\nCache: 1.00 kB of 10.0 GB\n\
-             Spool: 0 bytes of 0 bytes\n"
-        );
-    }
-
-    #[test]
-    fn problems_come_with_what_to_do_and_long_lists_are_cut() {
-        let up = |n: usize| Uploading { path: format!("f{n}"), sent: 1, size: 2 };
-        let report = StatusReport {
-            mountpoint: "/m".to_owned(),
-            pending: Amount { count: 25, bytes: 50 },
-            uploading: (0..25).map(up).collect(),
-            failed: vec![Failure { path: "x".to_owned(), errno: None, reason: "quota".to_owned(), next_try: None }],
-            ..StatusReport::default()
-        };
-        let text = in_words(&report);
-        assert!(text.starts_with("/m: 25 items (50 bytes) on their way; offline\nUploading:\n  f0  1 byte of 2"));
-        assert!(text.contains("  and 5 more\nFailed:\n  x: quota (try again with 'boxfs retry')\n"), "{text}");
-    }
-}
+mod tests;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::environment::Surroundings;
 use super::error::ConfigError;
-use super::resolve::Surroundings;
 
 /// `$XDG_CONFIG_HOME/boxfs/config.toml`; `None` where there is no home at all.
 pub(super) fn config_file(around: &Surroundings) -> Option<PathBuf> {
@@ -22,6 +22,12 @@ pub(super) fn cache_dir(around: &Surroundings, profile: &str, root_folder: &str)
     base(around, "XDG_CACHE_HOME", ".cache")
         .map(|dir| per_mount(&dir, profile, root_folder))
         .ok_or(ConfigError::NoHome { what: "the cache", variable: "XDG_CACHE_HOME", option: "--cache-dir" })
+}
+
+/// `$XDG_STATE_HOME/boxfs/sign-in/PROFILE.json`; `None` where there is no home at all.
+pub(super) fn sign_in_file(around: &Surroundings, profile: &str) -> Option<PathBuf> {
+    let dir = base(around, "XDG_STATE_HOME", ".local/state")?;
+    Some(dir.join("boxfs").join("sign-in").join(format!("{profile}.json")))
 }
 
 fn per_mount(base: &Path, profile: &str, root_folder: &str) -> PathBuf {

@@ -1,49 +1,78 @@
-//! The environment: `BOXFS_` and a key in upper case; and the one secret that may stand there.
+//! The environment: `BOXFS_` and a key in upper case; and the few variables that are secrets, which are taken out of it.
 
-use std::ffi::CStr;
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsString};
 
 use crate::base::Secret;
 
 use super::error::{ConfigError, Origin};
 use super::keys::{self, Layer};
 use super::nearest::nearest;
-use super::resolve::Surroundings;
 
 const PREFIX: &str = "BOXFS_";
 const TOKEN_VARIABLE: &str = "BOXFS_TOKEN";
-const TOKEN_VARIABLE_C: &CStr = c"BOXFS_TOKEN";
 
 /// Variables that are not keys of the configuration.
-const NOT_KEYS: &[&str] = &[TOKEN_VARIABLE, "BOXFS_CONFIG", "BOXFS_PROFILE"];
+const NOT_KEYS: &[&str] = &[TOKEN_VARIABLE, "BOXFS_CONFIG", "BOXFS_PROFILE", "BOXFS_FAILPOINTS"];
 
-/// Takes `BOXFS_TOKEN` out of the environment, so that no program started from here inherits it and
-/// `/proc/PID/environ` does not show it.
-///
-/// # Safety
-/// No other thread may run: the process's environment is changed.
-pub unsafe fn token_from_environment() -> Option<Secret> {
-    let token = std::env::var(TOKEN_VARIABLE).ok();
-    // SAFETY: the caller vouches that this is the only thread.
-    unsafe {
-        blank(TOKEN_VARIABLE_C);
-        std::env::remove_var(TOKEN_VARIABLE);
-    }
-    token.map(|text| Secret::new(text.trim())).filter(|token| !token.is_empty())
+/// The environment variables that the configuration may look at.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    pub variables: BTreeMap<String, String>,
+    /// Variables with a secret, by name. The process's own environment has them no more.
+    pub secrets: BTreeMap<String, Secret>,
 }
 
-/// Overwrites the value of a variable where the kernel put it: removing a variable leaves its text in memory, and the
+impl Surroundings {
+    /// This process's environment; variables that are no UTF-8 are left out. Those that are secrets are taken out of it,
+    /// so that no program started from here inherits them and `/proc/PID/environ` does not show them.
+    ///
+    /// # Safety
+    /// No other thread may run: the process's environment is changed.
+    pub unsafe fn take() -> Surroundings {
+        let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+        let mut around = Surroundings { variables: std::env::vars_os().filter_map(text).collect(), ..Self::default() };
+        for name in secret_variables() {
+            if let Some(value) = around.variables.remove(&name) {
+                around.secrets.insert(name.clone(), Secret::new(value.trim()));
+            }
+            // SAFETY: the caller vouches that this is the only thread.
+            unsafe { forget(&name) };
+        }
+        around
+    }
+
+    /// An empty variable counts as not set.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A ready access token.
+    pub fn token(&self) -> Option<&Secret> {
+        self.secrets.get(TOKEN_VARIABLE).filter(|token| !token.is_empty())
+    }
+}
+
+fn secret_variables() -> Vec<String> {
+    let of_keys = keys::all().iter().filter(|key| key.secret).map(|key| variable_of(key.name));
+    std::iter::once(TOKEN_VARIABLE.to_owned()).chain(of_keys).collect()
+}
+
+/// Removes a variable, and overwrites its value where the kernel put it: removing alone leaves the text in memory, and the
 /// kernel shows that memory.
 ///
 /// # Safety
 /// No other thread may run, and nobody may hold a reference into the environment.
-unsafe fn blank(name: &CStr) {
+unsafe fn forget(name: &str) {
+    let Ok(c_name) = CString::new(name) else { return };
     // SAFETY: the value is a text that ends in zero, writable by this process, and the caller vouches that nobody else
     // looks at it.
     unsafe {
-        let value = libc::getenv(name.as_ptr());
+        let value = libc::getenv(c_name.as_ptr());
         if !value.is_null() {
             std::ptr::write_bytes(value, 0, libc::strlen(value));
         }
+        std::env::remove_var(name);
     }
 }
 
@@ -59,7 +88,9 @@ pub(super) fn variable_of(key: &str) -> String {
 /// boxfs have variables of their own.
 pub(super) fn layer(around: &Surroundings) -> Result<Layer, ConfigError> {
     let mut layer = Layer::default();
-    for (name, value) in &around.variables {
+    let secrets = around.secrets.iter().map(|(name, value)| (name, value.reveal()));
+    let all = around.variables.iter().map(|(name, value)| (name, value.as_str())).chain(secrets);
+    for (name, value) in all {
         if !name.starts_with(PREFIX) || NOT_KEYS.contains(&name.as_str()) {
             continue;
         }

@@ -38,12 +38,14 @@ pub enum ConfigError {
     Unreadable { path: PathBuf, source: io::Error },
     #[error("{origin}: {message}")]
     Syntax { origin: Origin, message: String },
-    #[error("{origin}: unknown key '{key}'{}", suggestion(*nearest))]
+    #[error("{origin}: unknown key '{key}'{}", suggestion(key, *nearest))]
     UnknownKey { origin: Origin, key: String, nearest: Option<&'static str> },
     #[error("environment variable {name} is unknown; did you mean {nearest}?")]
     UnknownVariable { name: String, nearest: String },
     #[error("{origin}{}: {reason}", key_in_file(origin, key))]
     BadValue { origin: Origin, key: &'static str, reason: String },
+    #[error("{origin}: {key} is a secret, and others can read this file: 'chmod 600 {}'", file.display())]
+    Exposed { origin: Origin, key: &'static str, file: PathBuf },
     #[error("{origin}: profile '{profile}' is not in {}; {known}", file.display())]
     UnknownProfile { origin: Origin, profile: String, file: PathBuf, known: String },
     #[error("no directory for {what}: set HOME or {variable}, or give {option}")]
@@ -58,9 +60,11 @@ fn key_in_file(origin: &Origin, key: &str) -> String {
     }
 }
 
-fn suggestion(nearest: Option<&'static str>) -> String {
+fn suggestion(key: &str, nearest: Option<&'static str>) -> String {
+    let secret = ["token", "password", "login"].iter().any(|word| key.to_lowercase().contains(word));
     match nearest {
-        Some(key) => format!("; did you mean '{key}'?"),
-        None => String::new(),
+        Some(meant) => format!("; did you mean '{meant}'?"),
+        None if secret => "; a sign-in is not configured, 'boxfs login' makes it".to_owned(),
+        None => "; 'boxfs config --explain' lists all keys".to_owned(),
     }
 }

@@ -1,6 +1,7 @@
 //! The file: TOML, top-level keys for every profile, `[profiles.NAME]` for one.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use toml::Spanned;
@@ -27,28 +28,41 @@ pub(super) struct ConfigFile {
 /// Reads and checks `path`, all profiles of it.
 pub(super) fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size > MAX_FILE_BYTES {
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if metadata.len() > MAX_FILE_BYTES {
         return Err(unreadable(io::Error::other("it is larger than 1 MB")));
     }
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    Reader { path, text: &text }.read()
+    Reader { path, text: &text, exposed: metadata.is_file() && metadata.mode() & 0o077 != 0 }.read()
+}
+
+/// Checks a text that is about to become the file at `path`, which will be its owner's alone where it has to be.
+pub(super) fn check(path: &Path, text: &str) -> Result<(), ConfigError> {
+    Reader { path, text, exposed: false }.read().map(drop)
 }
 
 struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
+    /// Others than the owner can read the file.
+    exposed: bool,
 }
 
 impl Reader<'_> {
     fn read(&self) -> Result<ConfigFile, ConfigError> {
         let table = DeTable::parse(self.text).map_err(|error| ConfigError::Syntax {
             origin: self.origin(error.span().map_or(0, |span| span.start)),
-            message: error.message().lines().next().unwrap_or_default().to_owned(),
+            message: self.syntax(error.span().map_or(0, |span| span.start), error.message()),
         })?;
         let mut file = ConfigFile::default();
         for (key, value) in table.get_ref() {
             match key.get_ref().as_ref() {
+                "profile" if value.get_ref().is_table() => {
+                    return Err(ConfigError::Syntax {
+                        origin: self.origin(key.span().start),
+                        message: "profile: the keys of one profile stand below [profiles.NAME]".to_owned(),
+                    });
+                }
                 "profile" => file.profile = Some((self.value("profile", value)?, self.origin(value.span().start))),
                 "profiles" => file.profiles = self.profiles(value)?,
                 name => self.put(&mut file.shared, name, key.span().start, value, &["profile", "profiles"])?,
@@ -89,6 +103,10 @@ impl Reader<'_> {
             let nearest = nearest(name, known);
             return Err(ConfigError::UnknownKey { origin: self.origin(at), key: name.to_owned(), nearest });
         };
+        if key.secret && self.exposed {
+            let origin = self.origin(value.span().start);
+            return Err(ConfigError::Exposed { origin, key: key.name, file: self.path.to_owned() });
+        }
         layer.put(key.name, &self.value(key.name, value)?, self.origin(value.span().start));
         Ok(())
     }
@@ -107,6 +125,18 @@ impl Reader<'_> {
                 .map(|texts| texts.join(","))
                 .ok_or_else(|| bad("write a list of texts".to_owned())),
             other => Err(bad(format!("write a text in quotes instead of this {}", other.type_str()))),
+        }
+    }
+
+    /// What the parser says, with the key of the line.
+    fn syntax(&self, at: usize, said: &str) -> String {
+        let said = said.lines().next().unwrap_or_default();
+        let said = if said.contains("must be quoted") { "write the value in quotes" } else { said };
+        let start = self.text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
+        let line = self.text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        match line.split_once('=').map(|(key, _)| key.trim()) {
+            Some(key) if !key.is_empty() => format!("{key}: {said}"),
+            _ => said.to_owned(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::base::{parse_duration, parse_rate, parse_size};
+use crate::base::{Secret, parse_duration, parse_rate, parse_size};
 
 use super::error::Origin;
 use super::mount_options::MountOptions;
@@ -21,8 +21,12 @@ const MIN_SPOOL_BYTES: u64 = 1_000_000;
 pub(super) struct Key {
     /// As in the file; `--` in front is the option, `BOXFS_` and upper case the variable.
     pub name: &'static str,
-    /// What holds when nobody says anything; empty: no value.
+    /// What holds when nobody says anything; empty: no value, or one that depends on the profile.
     pub default: &'static str,
+    /// One line for a person.
+    pub help: &'static str,
+    /// Never shown, and never taken from a command line.
+    pub secret: bool,
     /// Reads the text into the settings; the error says what was expected.
     pub read: fn(&mut Settings, &str) -> Result<(), String>,
 }
@@ -32,8 +36,13 @@ pub(super) fn all() -> &'static [Key] {
     KEYS
 }
 
+/// The names of the keys that hold secrets.
+pub fn secret_keys() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().filter(|key| key.secret).map(|key| key.name)
+}
+
 /// Values of one source, by key.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Layer(BTreeMap<&'static str, (String, Origin)>);
 
 impl Layer {
@@ -54,26 +63,106 @@ impl Layer {
     }
 }
 
+/// A key that holds no secret.
+const fn key(
+    name: &'static str,
+    default: &'static str,
+    help: &'static str,
+    read: fn(&mut Settings, &str) -> Result<(), String>,
+) -> Key {
+    Key { name, default, help, secret: false, read }
+}
+
 const KEYS: &[Key] = &[
-    Key { name: "state-dir", default: "", read: |s, text| directory(text).map(|dir| s.state_dir = dir) },
-    Key { name: "cache-dir", default: "", read: |s, text| directory(text).map(|dir| s.cache_dir = dir) },
-    Key { name: "root-folder", default: "0", read: |s, text| folder_id(text).map(|id| s.root_folder = id) },
-    Key { name: "server", default: "", read: |s, text| Server::parse(text).map(|server| s.server = Some(server)) },
-    Key { name: "ca-file", default: "", read: |s, text| directory(text).map(|file| s.ca_file = Some(file)) },
-    Key { name: "durability", default: "local", read: |s, text| durability(text).map(|d| s.durability = d) },
-    Key { name: "settle", default: "1s", read: |s, text| settle(text).map(|d| s.settle = d) },
-    Key { name: "cache-size", default: "10GB", read: |s, text| parse_size(text).map(|n| s.cache_size_bytes = n) },
-    Key { name: "spool-size", default: "20GB", read: |s, text| spool_size(text).map(|n| s.spool_size_bytes = n) },
-    Key { name: "upload-limit", default: "off", read: |s, text| rate(text).map(|r| s.upload_limit_bytes_per_s = r) },
+    key("state-dir", "", "database, unsent contents, log, control socket; one for each mount", |s, text| {
+        directory(text).map(|dir| s.state_dir = dir)
+    }),
+    key("cache-dir", "", "contents that Box has; may be emptied while nothing is mounted", |s, text| {
+        directory(text).map(|dir| s.cache_dir = dir)
+    }),
+    key("sign-in-file", "", "the profile's sign-in, which all its mounts share", |s, text| {
+        directory(text).map(|file| s.sign_in_file = file)
+    }),
+    key(
+        "keyring",
+        "auto",
+        "seal the sign-in with a key in the desktop's keyring where there is one (auto), or never (off)",
+        |s, text| {
+            s.keyring = match text {
+                "auto" => true,
+                "off" => false,
+                _ => return Err(format!("'{text}' is unknown: write auto or off")),
+            };
+            Ok(())
+        },
+    ),
+    key("client-id", "", "your Box application, for 'boxfs login'", |s, text| {
+        s.client_id = Some(text.to_owned());
+        Ok(())
+    }),
     Key {
-        name: "download-limit",
-        default: "off",
-        read: |s, text| rate(text).map(|r| s.download_limit_bytes_per_s = r),
+        secret: true,
+        ..key("client-secret", "", "the secret of your Box application, for 'boxfs login'", |s, text| {
+            s.client_secret = Some(Secret::new(text));
+            Ok(())
+        })
     },
-    Key { name: "api-limits", default: "box", read: |s, text| api_limits(text).map(|limits| s.api_limits = limits) },
-    Key { name: "log-level", default: "info", read: |s, text| log_level(text).map(|level| s.log_level = level) },
-    Key { name: "mount-options", default: "", read: |s, text| MountOptions::parse(text).map(|o| s.mount = o) },
+    key(
+        "root-folder",
+        "0",
+        "the Box folder to show: the number at the end of its address; 0 is everything",
+        |s, text| folder_id(text).map(|id| s.root_folder = id),
+    ),
+    key("server", "", "one place for all of Box; plain http for this machine only", |s, text| {
+        Server::parse(text).map(|server| s.server = Some(server))
+    }),
+    key("ca-file", "", "certificate authorities accepted beside the system's, PEM", |s, text| {
+        directory(text).map(|file| s.ca_file = Some(file))
+    }),
+    Key {
+        secret: true,
+        ..key("proxy", "", "http(s)://[USER:PASSWORD@]HOST:PORT instead of what HTTPS_PROXY says", |s, text| {
+            proxy(text).map(|proxy| s.proxy = Some(proxy))
+        })
+    },
+    key(
+        "durability",
+        "local",
+        "what close and fsync promise: safe here (local), or confirmed by Box (box)",
+        |s, text| durability(text).map(|d| s.durability = d),
+    ),
+    key("settle", "1s", "rest of a closed file before it goes up", |s, text| settle(text).map(|d| s.settle = d)),
+    key("cache-size", "10GB", "contents kept for reading", |s, text| parse_size(text).map(|n| s.cache_size_bytes = n)),
+    key("spool-size", "20GB", "contents waiting for Box; above it, writers wait", |s, text| {
+        spool_size(text).map(|n| s.spool_size_bytes = n)
+    }),
+    key("upload-limit", "off", "bytes per second up, such as 5MB/s", |s, text| {
+        rate(text).map(|r| s.upload_limit_bytes_per_s = r)
+    }),
+    key("download-limit", "off", "bytes per second down", |s, text| {
+        rate(text).map(|r| s.download_limit_bytes_per_s = r)
+    }),
+    key("api-limits", "box", "calls of Box: its published limits (box), freely (off), or N/min", |s, text| {
+        api_limits(text).map(|limits| s.api_limits = limits)
+    }),
+    key("log-level", "info", "off, error, warn, info, debug or trace", |s, text| {
+        log_level(text).map(|level| s.log_level = level)
+    }),
+    key(
+        "mount-options",
+        "",
+        "as -o of 'boxfs mount': ro, allow_other, uid=N, umask=N, passthrough=off ...",
+        |s, text| MountOptions::parse(text).map(|o| s.mount = o),
+    ),
 ];
+
+/// The text of a proxy never comes back in an error: it may hold a password.
+fn proxy(text: &str) -> Result<Secret, String> {
+    let bad = "write http://HOST:PORT or http://USER:PASSWORD@HOST:PORT; special characters of the password as %XX";
+    let url = reqwest::Url::parse(text).map_err(|_| format!("this is not a URL: {bad}"))?;
+    let fits = matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(|host| !host.is_empty());
+    if fits { Ok(Secret::new(text)) } else { Err(format!("this is not the URL of a proxy: {bad}")) }
+}
 
 fn directory(text: &str) -> Result<PathBuf, String> {
     std::path::absolute(text).map_err(|e| format!("'{text}' is not a path: {e}"))

@@ -6,7 +6,6 @@ pub struct MountOptions {
     pub read_only: bool,
     pub allow_other: bool,
     pub allow_root: bool,
-    pub default_permissions: bool,
     pub no_exec: bool,
     pub no_atime: bool,
     /// Every file's owner; `None`: whoever mounts.
@@ -47,21 +46,12 @@ const WITHOUT_EFFECT: &[&str] = &[
     "nofail",
     "nosuid",
     "nodev",
+    // The kernel checks modes and owners of every mount of boxfs.
+    "default_permissions",
 ];
 
 /// Every option with an effect, for suggestions.
-const KNOWN: &[&str] = &[
-    "ro",
-    "allow_other",
-    "allow_root",
-    "default_permissions",
-    "noexec",
-    "noatime",
-    "uid",
-    "gid",
-    "umask",
-    "passthrough",
-];
+const KNOWN: &[&str] = &["ro", "allow_other", "allow_root", "noexec", "noatime", "uid", "gid", "umask", "passthrough"];
 
 impl MountOptions {
     /// Reads a list with commas; a later option wins over an earlier one.
@@ -91,7 +81,6 @@ impl MountOptions {
             "ro" => self.read_only = true,
             "allow_other" => self.allow_other = true,
             "allow_root" => self.allow_root = true,
-            "default_permissions" => self.default_permissions = true,
             "noexec" => self.no_exec = true,
             "noatime" => self.no_atime = true,
             "suid" | "dev" => return Err(format!("'{name}' is not possible: boxfs is always mounted nosuid,nodev")),

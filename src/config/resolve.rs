@@ -1,10 +1,9 @@
 //! Defaults < file < environment < command line.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::environment::Surroundings;
 use super::error::{ConfigError, Origin};
 use super::file::{self, ConfigFile};
 use super::keys::{self, Key, Layer};
@@ -17,25 +16,6 @@ const DEFAULT_PROFILE: &str = "default";
 /// A profile names a directory.
 const MAX_PROFILE_BYTES: usize = 64;
 
-/// The environment variables that the configuration may look at.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    pub variables: BTreeMap<String, String>,
-}
-
-impl Surroundings {
-    /// This process's environment; variables that are no UTF-8 are left out.
-    pub fn of_this_process() -> Surroundings {
-        let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-        Surroundings { variables: std::env::vars_os().filter_map(text).collect() }
-    }
-
-    /// An empty variable counts as not set.
-    pub fn variable(&self, name: &str) -> Option<&str> {
-        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-}
-
 /// What the command line says: texts as typed.
 #[derive(Clone, Debug, Default)]
 pub struct CommandLine {
@@ -45,11 +25,77 @@ pub struct CommandLine {
     pub options: Vec<(&'static str, String)>,
 }
 
+/// A key as it stands: for `boxfs config`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub key: &'static str,
+    pub help: &'static str,
+    /// As it would be written; empty: nothing.
+    pub default: String,
+    /// What holds; a secret is a placeholder.
+    pub value: String,
+    pub origin: Origin,
+}
+
 /// The settings that hold, every value checked.
 ///
 /// # Errors
 /// The first wrong value, with the place it was written at.
 pub fn resolve(line: &CommandLine, around: &Surroundings) -> Result<Settings, ConfigError> {
+    let (profile, layer) = gather(line, around)?;
+    settle_values(profile, &layer, around)
+}
+
+/// Every key with its value and where that comes from, the profile first.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn explain(line: &CommandLine, around: &Surroundings) -> Result<Vec<Standing>, ConfigError> {
+    let (file, _) = read_file(line, around)?;
+    let (profile, origin) = chosen_profile(line, around, &file);
+    let (_, layer) = gather(line, around)?;
+    let settings = settle_values(profile.clone(), &layer, around)?;
+    let help = "keeps sign-in, state and cache apart";
+    let mut standings =
+        vec![Standing { key: "profile", help, default: DEFAULT_PROFILE.to_owned(), value: profile, origin }];
+    for key in keys::all() {
+        let default = computed_default(key, &settings, &layer);
+        let (value, origin) = match layer.get(key.name) {
+            Some((_, origin)) if key.secret => ("<secret>".to_owned(), origin.clone()),
+            Some((text, origin)) => (text.to_owned(), origin.clone()),
+            None => (default.clone(), Origin::Default),
+        };
+        standings.push(Standing { key: key.name, help: key.help, default, value, origin });
+    }
+    Ok(standings)
+}
+
+/// The defaults that depend on the profile are read off the settings, where nothing else was said.
+fn computed_default(key: &Key, settings: &Settings, layer: &Layer) -> String {
+    let path = match key.name {
+        "state-dir" => &settings.state_dir,
+        "cache-dir" => &settings.cache_dir,
+        "sign-in-file" => &settings.sign_in_file,
+        _ => return key.default.to_owned(),
+    };
+    if layer.get(key.name).is_none() { path.display().to_string() } else { String::new() }
+}
+
+/// The file that `boxfs config set` writes: the one that is named, else the usual one.
+///
+/// # Errors
+/// There is no home directory to look in.
+pub fn config_path(line: &CommandLine, around: &Surroundings) -> Result<PathBuf, ConfigError> {
+    let named = line.config.clone().or_else(|| around.variable("BOXFS_CONFIG").map(PathBuf::from));
+    named.or_else(|| dirs::config_file(around)).ok_or(ConfigError::NoHome {
+        what: "the configuration",
+        variable: "XDG_CONFIG_HOME",
+        option: "--config",
+    })
+}
+
+/// The profile that holds, and what file, environment and command line say for it.
+fn gather(line: &CommandLine, around: &Surroundings) -> Result<(String, Layer), ConfigError> {
     let (file, file_path) = read_file(line, around)?;
     let (profile, origin) = chosen_profile(line, around, &file);
     check_profile(&profile, &origin)?;
@@ -61,7 +107,7 @@ pub fn resolve(line: &CommandLine, around: &Surroundings) -> Result<Settings, Co
     }
     layer.overlay(environment::layer(around)?);
     layer.overlay(command_line_layer(line));
-    settle_values(profile, &layer, around)
+    Ok((profile, layer))
 }
 
 fn read_file(line: &CommandLine, around: &Surroundings) -> Result<(ConfigFile, PathBuf), ConfigError> {
@@ -85,7 +131,7 @@ fn chosen_profile(line: &CommandLine, around: &Surroundings, file: &ConfigFile) 
         .unwrap_or_else(|| (DEFAULT_PROFILE.to_owned(), Origin::Default))
 }
 
-fn check_profile(profile: &str, origin: &Origin) -> Result<(), ConfigError> {
+pub(super) fn check_profile(profile: &str, origin: &Origin) -> Result<(), ConfigError> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     let short = (1..=MAX_PROFILE_BYTES).contains(&profile.len());
     if short && profile.bytes().all(fits) && !profile.starts_with('.') {
@@ -127,6 +173,10 @@ fn settle_values(profile: String, layer: &Layer, around: &Surroundings) -> Resul
     if settings.cache_dir.as_os_str().is_empty() {
         settings.cache_dir = dirs::cache_dir(around, &settings.profile, &settings.root_folder)?;
     }
+    if settings.sign_in_file.as_os_str().is_empty() {
+        let usual = dirs::sign_in_file(around, &settings.profile);
+        settings.sign_in_file = usual.unwrap_or_else(|| settings.state_dir.join("sign-in.json"));
+    }
     Ok(settings)
 }
 
@@ -135,14 +185,19 @@ fn read(settings: &mut Settings, key: &'static Key, text: &str, origin: &Origin)
 }
 
 /// Settings that every key still has to fill; the defaults stand in the key table alone.
-fn blank(profile: String) -> Settings {
+pub(super) fn blank(profile: String) -> Settings {
     Settings {
         profile,
         state_dir: PathBuf::new(),
         cache_dir: PathBuf::new(),
+        sign_in_file: PathBuf::new(),
+        keyring: false,
+        client_id: None,
+        client_secret: None,
         root_folder: String::new(),
         server: None,
         ca_file: None,
+        proxy: None,
         durability: Durability::Local,
         settle: Duration::ZERO,
         cache_size_bytes: 0,

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::base::Secret;
+
 use super::mount_options::MountOptions;
 use super::server::Server;
 
@@ -15,12 +17,21 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Clean contents; may be emptied at any time.
     pub cache_dir: PathBuf,
+    /// The profile's sign-in, shared by all its mounts.
+    pub sign_in_file: PathBuf,
+    /// Whether the desktop's keyring may seal the sign-in.
+    pub keyring: bool,
+    /// The Box application that a person signs in through.
+    pub client_id: Option<String>,
+    pub client_secret: Option<Secret>,
     /// The Box folder that the mount shows; `0` is the account's root.
     pub root_folder: String,
     /// `None`: Box itself.
     pub server: Option<Server>,
     /// A certificate authority accepted beside the system's, PEM.
     pub ca_file: Option<PathBuf>,
+    /// `None`: the one that the usual variables name, if any. May hold a password.
+    pub proxy: Option<Secret>,
     pub durability: Durability,
     /// How long a closed file rests before it goes up.
     pub settle: Duration,

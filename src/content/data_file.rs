@@ -1,8 +1,9 @@
 //! One data file while somebody uses it: reads, writes, fills, and who may still write.
 //!
-//! Locks, in this order: `state` (writers, presence, the write descriptor), then `reader`, then `counted`.
+//! Locks, in this order: `check`, then `state` (writers, presence, the write descriptor), then `reader`, then `counted`.
 //! `saving` is taken before `state`, by [`DataFile::save_ranges`] alone. None is held while waiting for anything but the disk.
 
+use super::check::Check;
 use super::copy::{self, Seek};
 use super::error::{ContentError, FetchError, Result, meaning};
 use super::presence::{Arrived, Presence};
@@ -16,7 +17,7 @@ use std::future::Future;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Separate ranges kept of one content that is written while it is fetched: 16 bytes each in memory. Beyond it a write
@@ -37,21 +38,30 @@ pub struct DataFile {
     id: ContentId,
     usage: Arc<Usage>,
     /// Open for reading only, so that it does not keep the lease away.
-    reader: RwLock<Arc<File>>,
+    pub(super) reader: RwLock<Arc<File>>,
     /// True once everything is present; then it stays so, and `state` need not be asked.
     whole: AtomicBool,
     /// Whether presence changed since [`DataFile::save_ranges`].
-    unsaved: AtomicBool,
+    pub(super) unsaved: AtomicBool,
     saving: Mutex<()>,
-    state: Mutex<State>,
+    /// Where it was last read.
+    pub(super) near: AtomicU64,
+    /// How often bytes went ([`DataFile::lose`]).
+    pub(super) lost: AtomicU64,
+    pub(super) check: Mutex<Check>,
+    pub(super) state: Mutex<State>,
     counted: Mutex<Counted>,
 }
 
 /// INVARIANT: `write_file` is `None` while there are no writers and no claims.
-struct State {
-    writers: u32,
+pub(super) struct State {
+    pub writers: u32,
     write_file: Option<Arc<File>>,
-    presence: Presence,
+    pub presence: Presence,
+    /// The content is whole only after its digest was compared.
+    pub compare: bool,
+    /// Bytes in the file that count as missing until the digest was compared.
+    pub held: Option<Range<u64>>,
 }
 
 /// What this file adds to the usage of its place.
@@ -87,14 +97,18 @@ impl Drop for Writer {
 }
 
 impl State {
+    fn of(present: Ranges) -> State {
+        State { writers: 0, write_file: None, presence: Presence::new(present), compare: false, held: None }
+    }
+
     /// Closes the write descriptor when nobody needs it.
-    fn shed(&mut self) {
+    pub fn shed(&mut self) {
         if self.writers == 0 && !self.presence.is_claimed() {
             self.write_file = None;
         }
     }
 
-    fn write_file(&mut self, reader: &RwLock<Arc<File>>) -> Result<Arc<File>> {
+    pub fn write_file(&mut self, reader: &RwLock<Arc<File>>) -> Result<Arc<File>> {
         if let Some(file) = &self.write_file {
             return Ok(file.clone());
         }
@@ -121,7 +135,10 @@ impl DataFile {
             whole: AtomicBool::new(present.is_whole()),
             unsaved: AtomicBool::new(false),
             saving: Mutex::new(()),
-            state: Mutex::new(State { writers: 0, write_file: None, presence: Presence::new(present) }),
+            near: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            check: Mutex::default(),
+            state: Mutex::new(State::of(present)),
             counted: Mutex::new(Counted { place, bytes: bytes_on_disk(&metadata), removed: false }),
         })
     }
@@ -168,13 +185,21 @@ impl DataFile {
         if offset >= end {
             return Ok(Read::Bytes(Vec::new()));
         }
-        if !self.is_whole() {
-            let missing = lock(&self.state).presence.present().missing(&(offset..end));
-            if !missing.is_empty() {
-                return Ok(Read::Missing(missing));
+        self.near.store(offset, Ordering::Relaxed);
+        loop {
+            let lost = self.lost();
+            if !self.is_whole() {
+                let missing = lock(&self.state).presence.present().missing(&(offset..end));
+                if !missing.is_empty() {
+                    return Ok(Read::Missing(missing));
+                }
+            }
+            let bytes =
+                raw::read_at(&reader, offset, (end - offset) as usize).map_err(meaning("reading a data file"))?;
+            if self.lost() == lost {
+                return Ok(Read::Bytes(bytes));
             }
         }
-        raw::read_at(&reader, offset, (end - offset) as usize).map(Read::Bytes).map_err(meaning("reading a data file"))
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
@@ -235,7 +260,8 @@ impl DataFile {
         }))
     }
 
-    /// Puts fetched bytes where they are still missing: what a program wrote meanwhile stays. Keeps the mtime.
+    /// Puts fetched bytes where they are still missing: what a program wrote meanwhile stays. Keeps the mtime. The last piece of a
+    /// content with an expected digest counts only after [`DataFile::check`].
     pub fn fill(&self, offset: u64, bytes: &[u8]) -> Result<()> {
         let mut state = lock(&self.state);
         let range = offset..offset.saturating_add(bytes.len() as u64);
@@ -243,7 +269,7 @@ impl DataFile {
         if !gaps.is_empty() {
             let file = state.write_file(&self.reader)?;
             let filled = raw::fill_gaps(&file, offset, bytes, &gaps).map_err(meaning("filling a data file"));
-            if filled.is_ok() {
+            if filled.is_ok() && !state.holds_back(&range) {
                 self.arrive(&mut state, range);
             }
             state.shed();
@@ -290,7 +316,10 @@ impl DataFile {
 
     /// Counts one more who may write.
     pub fn open_writer(self: &Arc<Self>) -> Writer {
-        lock(&self.state).writers += 1;
+        let mut state = lock(&self.state);
+        state.writers += 1;
+        self.uncompared(&mut state);
+        drop(state);
         Writer(self.clone())
     }
 
@@ -352,6 +381,10 @@ impl DataFile {
             self.usage.add(to, counted.bytes);
         }
         counted.place = to;
+        drop(counted);
+        if to == Place::Spool {
+            self.uncompared(&mut state);
+        }
         Ok(())
     }
 
@@ -364,7 +397,14 @@ impl DataFile {
         }
     }
 
-    fn arrive(&self, state: &mut State, range: Range<u64>) {
+    /// The bytes are about to be a program's own, which no digest is known of.
+    fn uncompared(&self, state: &mut State) {
+        if let Some(held) = state.stop_comparing() {
+            self.arrive(state, held);
+        }
+    }
+
+    pub(super) fn arrive(&self, state: &mut State, range: Range<u64>) {
         state.presence.arrive(range);
         self.unsaved.store(true, Ordering::Release);
         if state.presence.present().is_whole() {

@@ -3,9 +3,11 @@
 //! Knows data files by [`ContentId`] and nothing of names, versions or the database: what has to outlive the process (ranges,
 //! stamps, places) is handed to the callers as plain values. Fetches nothing; it only says what is missing.
 
+mod check;
 mod copy;
 mod data_file;
 mod error;
+mod give_back;
 mod identity;
 mod places;
 mod presence;
@@ -17,10 +19,13 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod uses;
 
+pub use check::Checked;
 pub use copy::Seek;
 pub use data_file::{DataFile, Read, Writer};
 pub use error::{ContentError, FetchError, Result};
+pub use give_back::Reservation;
 pub use identity::Identity;
 pub use places::{Dirs, SpoolFile};
 pub use presence::Arrived;

@@ -93,6 +93,23 @@ impl Dirs {
         Ok(bytes)
     }
 
+    /// The stamp of the data file, wherever it is; `None` if there is none.
+    pub(super) fn stamp(&self, id: ContentId, expected: Place) -> Result<Option<Stamp>> {
+        let place = match self.locate(id, expected) {
+            Err(ContentError::Lost { .. }) => return Ok(None),
+            found => found?,
+        };
+        let metadata = fs::metadata(self.path(place, id)).map_err(meaning("stat of a data file"))?;
+        Ok(Some(Stamp::of_metadata(&metadata)))
+    }
+
+    pub(super) fn cached(&self) -> Result<impl Iterator<Item = Result<ContentId>> + use<>> {
+        Ok(entries(&self.cache)?.filter_map(|entry| match entry {
+            Ok(entry) => id_of(&entry.path()).map(Ok),
+            Err(e) => Some(Err(e)),
+        }))
+    }
+
     pub(super) fn spool_files(&self) -> Result<impl Iterator<Item = Result<SpoolFile>> + use<>> {
         Ok(entries(&self.spool)?.filter_map(|entry| match entry {
             Ok(entry) => spool_file(&entry.path()).transpose(),
@@ -131,9 +148,13 @@ fn spool_file(path: &Path) -> Result<Option<SpoolFile>> {
     if path.extension().is_some_and(|e| e == SIDECAR || e == PART) {
         return Ok(None);
     }
-    let name = path.file_name().and_then(|n| n.to_str()).filter(|n| n.len() == 16);
-    let Some(id) = name.and_then(|n| u64::from_str_radix(n, 16).ok()) else { return Ok(None) };
+    let Some(id) = id_of(path) else { return Ok(None) };
     let metadata = fs::symlink_metadata(path).map_err(meaning("stat of a spool file"))?;
     let stamp = Stamp::of_metadata(&metadata);
-    Ok(metadata.is_file().then(|| SpoolFile { id: ContentId(id), identity: identity::read(path), stamp }))
+    Ok(metadata.is_file().then(|| SpoolFile { id, identity: identity::read(path), stamp }))
+}
+
+fn id_of(path: &Path) -> Option<ContentId> {
+    let name = path.file_name()?.to_str().filter(|n| n.len() == 16)?;
+    u64::from_str_radix(name, 16).ok().map(ContentId)
 }

@@ -59,6 +59,11 @@ impl Presence {
         self.answer(|_| None);
     }
 
+    /// The bytes of `range` are here no more. Who waits for some of them hears of it when the rest has arrived.
+    pub fn lose(&mut self, range: Range<u64>) {
+        self.present.remove(range);
+    }
+
     /// Whoever claimed `range` is done with it, for better or worse.
     pub fn release(&mut self, range: &Range<u64>, outcome: &Result<(), FetchError>) {
         self.claimed.remove(range.clone());

@@ -6,7 +6,9 @@
 use super::data_file::DataFile;
 use super::error::{Result, meaning};
 use super::stamp::{Stamp, proving_stamp};
-use crate::base::{Sha1Digest, hash_file};
+use super::store::Content;
+use super::usage::Place;
+use crate::base::{ContentId, Sha1Digest, hash_file};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -85,6 +87,17 @@ impl DataFile {
     /// Whether nobody, in this process or another, has the file open or mapped for writing.
     pub fn is_at_rest(&self) -> Result<bool> {
         self.without_writers(has_no_writer).unwrap_or(Ok(false))
+    }
+}
+
+impl Content {
+    /// Whether nobody has the data file of a content in the cache open or mapped for writing, or there is none.
+    pub fn is_unwritten(&self, id: ContentId) -> Result<bool> {
+        match File::open(self.path(Place::Cache, id)) {
+            Ok(file) => has_no_writer(&file),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(e) => Err(meaning("opening a data file")(e)),
+        }
     }
 }
 

@@ -7,13 +7,15 @@ use super::identity::{self, Identity};
 use super::places::{Dirs, SpoolFile, create_file};
 use super::ranges::Ranges;
 use super::stamp::Stamp;
-use super::usage::{Limits, Place, Room, Usage, bytes_on_disk, free_bytes, room};
+use super::usage::{Limits, Place, Room, Usage, bytes_on_disk, floor, free_bytes, room};
+use super::uses::Uses;
 use crate::base::{ContentId, sync_dir};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
+use tokio::sync::Notify;
 
 /// What the database knows of a content, as needed to use it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,8 +30,12 @@ pub struct Content {
     dirs: Dirs,
     limits: Limits,
     one_disk: bool,
-    usage: Arc<Usage>,
+    pub(super) usage: Arc<Usage>,
     open: Mutex<Open>,
+    /// Held while room is looked for and set aside.
+    pub(super) reserving: Mutex<()>,
+    pub(super) uses: Mutex<Uses>,
+    pub(super) pressure: Notify,
 }
 
 /// The data files in use. Entries whose file nobody uses any more are swept out when the table has doubled.
@@ -46,8 +52,18 @@ impl Content {
     pub fn open(dirs: Dirs, limits: Limits) -> Result<Content> {
         dirs.prepare()?;
         let one_disk = dirs.one_disk()?;
+        let limits = Limits { floor: floor(&dirs.spool, limits.floor)?, ..limits };
         let open = Open { files: HashMap::new(), sweep_at: SWEEP_AT_LEAST };
-        let content = Content { dirs, limits, one_disk, usage: Arc::default(), open: Mutex::new(open) };
+        let content = Content {
+            dirs,
+            limits,
+            one_disk,
+            usage: Arc::default(),
+            open: Mutex::new(open),
+            reserving: Mutex::default(),
+            uses: Mutex::default(),
+            pressure: Notify::new(),
+        };
         content.usage.set(Place::Spool, content.dirs.count(Place::Spool)?);
         content.usage.set(Place::Cache, content.dirs.count(Place::Cache)?);
         Ok(content)
@@ -180,6 +196,16 @@ impl Content {
         self.dirs.spool_files()
     }
 
+    /// Every data file in the cache, one after the other.
+    pub fn cached(&self) -> Result<impl Iterator<Item = Result<ContentId>> + use<>> {
+        self.dirs.cached()
+    }
+
+    /// The stamp of a data file that nobody uses; `None` if there is no file.
+    pub fn stamp_of(&self, id: ContentId, place: Place) -> Result<Option<Stamp>> {
+        self.dirs.stamp(id, place)
+    }
+
     /// Makes the names in the spool survive a power cut. Blocks.
     pub fn sync_spool(&self) -> Result<()> {
         sync_dir(&self.dirs.spool).map_err(meaning("syncing the spool directory"))
@@ -206,11 +232,30 @@ impl Content {
         free_bytes(self.dirs.of(place))
     }
 
-    /// Whether `bytes` more would fit into `place`.
+    /// Whether `bytes` more would fit into `place`. Who evicts is woken if a spool file would after that.
     pub fn room_for(&self, place: Place, bytes: u64) -> Result<Room> {
         let same_disk = self.one_disk || place == Place::Cache;
         let evictable = if same_disk { self.usage(Place::Cache) } else { 0 };
-        Ok(room(place, bytes, self.usage(place), self.free(place)?, evictable, &self.limits))
+        let room = room(place, bytes, self.usage(place), self.free(place)?, evictable, &self.limits);
+        if place == Place::Spool && matches!(room, Room::EvictFirst { .. }) {
+            self.pressure.notify_one();
+        }
+        Ok(room)
+    }
+
+    /// Bytes of the disk that the data file of a content takes; zero if it is not there.
+    pub fn bytes_taken(&self, id: ContentId) -> u64 {
+        let taken = |place| fs::metadata(self.dirs.path(place, id)).map_or(0, |m| bytes_on_disk(&m));
+        taken(Place::Cache) + taken(Place::Spool)
+    }
+
+    pub(super) fn path(&self, place: Place, id: ContentId) -> PathBuf {
+        self.dirs.path(place, id)
+    }
+
+    /// Every content that somebody uses.
+    pub(super) fn in_use(&self) -> Vec<Arc<DataFile>> {
+        lock(&self.open).files.values().filter_map(Weak::upgrade).collect()
     }
 
     fn open_file(&self, id: ContentId, place: Place, present: Ranges) -> Result<DataFile> {

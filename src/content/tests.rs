@@ -3,6 +3,8 @@
 // A vector of one range is what is meant here.
 #![allow(clippy::single_range_in_vec_init)]
 
+mod cache;
+
 use super::*;
 use crate::base::{ContentId, Ino, Sha1Digest, Timestamp};
 use std::fs::{self, File, OpenOptions};

@@ -7,6 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// At most one part in so many of a disk is left free for others.
+const FLOOR_SHARE: u64 = 20;
+
 /// The two directories a data file can be in.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Place {
@@ -42,6 +45,8 @@ pub enum Room {
 pub(super) struct Usage {
     spool: AtomicU64,
     cache: AtomicU64,
+    /// Of the cache, for bytes on their way.
+    reserved: AtomicU64,
 }
 
 impl Usage {
@@ -63,6 +68,18 @@ impl Usage {
         self.counter(place).store(bytes, Ordering::Relaxed);
     }
 
+    pub fn reserved(&self) -> u64 {
+        self.reserved.load(Ordering::Relaxed)
+    }
+
+    pub fn reserve(&self, bytes: u64) {
+        self.reserved.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub fn unreserve(&self, bytes: u64) {
+        self.reserved.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     fn counter(&self, place: Place) -> &AtomicU64 {
         match place {
             Place::Spool => &self.spool,
@@ -80,6 +97,12 @@ pub(super) fn bytes_on_disk(metadata: &Metadata) -> u64 {
 pub(super) fn free_bytes(dir: &Path) -> Result<u64> {
     let stat = nix::sys::statvfs::statvfs(dir).map_err(io::Error::from).map_err(meaning("statvfs"))?;
     Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
+}
+
+/// The floor for the disk under `dir`: on a small disk a share of it instead of `wished`.
+pub(super) fn floor(dir: &Path, wished: u64) -> Result<u64> {
+    let stat = nix::sys::statvfs::statvfs(dir).map_err(io::Error::from).map_err(meaning("statvfs"))?;
+    Ok(wished.min(stat.blocks().saturating_mul(stat.fragment_size()) / FLOOR_SHARE))
 }
 
 /// The decision behind `Content::room_for`, of values only. `free` is that of the disk `place` is on;

@@ -5,9 +5,10 @@ use super::protocol::{
     Uploading, Waiting,
 };
 use super::server::Asked;
+use super::speed::Speed;
 use crate::base::{Ino, Timestamp, show_size};
 use crate::sync::{Engine, Failing, Left, Report};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -30,21 +31,47 @@ pub struct Facts {
     pub errno: fn(&str) -> Option<i32>,
 }
 
+/// How often the meters of the uploads are read.
+const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+
+/// A sign-in that was just renewed shows within this; whoever waits is told after it that nothing will move.
+const SIGN_IN_GRACE: Duration = Duration::from_secs(5);
+
 /// Answers requests of one daemon.
 pub struct Answerer {
-    pub engine: Arc<Engine>,
-    pub facts: Facts,
+    engine: Arc<Engine>,
+    facts: Facts,
     /// Told once a client wants the mount gone.
-    pub unmount: mpsc::Sender<()>,
+    unmount: mpsc::Sender<()>,
+    speed: Mutex<Speed>,
 }
 
 impl Answerer {
+    pub fn new(engine: Arc<Engine>, facts: Facts, unmount: mpsc::Sender<()>) -> Answerer {
+        Answerer { engine, facts, unmount, speed: Mutex::default() }
+    }
+
+    fn speed(&self) -> MutexGuard<'_, Speed> {
+        self.speed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the meters until the daemon ends.
+    async fn watch_speed(self: Arc<Self>) {
+        loop {
+            let sent = self.engine.sent_bytes();
+            self.speed().sample(Instant::now(), sent);
+            tokio::time::sleep(SAMPLE_EVERY).await;
+        }
+    }
+
     /// Answers until nobody asks any more; each request has a task of its own.
     pub async fn run(self: Arc<Self>, mut asked: mpsc::Receiver<Asked>) {
+        let meter = tokio::spawn(self.clone().watch_speed());
         while let Some(asked) = asked.recv().await {
             let answerer = self.clone();
             tokio::spawn(async move { answerer.answer(asked).await });
         }
+        meter.abort();
     }
 
     async fn answer(&self, asked: Asked) {
@@ -54,8 +81,15 @@ impl Answerer {
             Request::Retry { path } => {
                 self.at(&path, |top| self.engine.retry(top).map_or_else(|e| failed(&e), |()| Reply::Done))
             }
+            Request::SignedIn => {
+                self.engine.hurry();
+                Reply::Done
+            }
             Request::Wait { path, timeout_ms } => match self.engine.find(&path) {
-                Ok(Some(top)) => self.wait(top, timeout_ms.map(Duration::from_millis), &reply).await,
+                Ok(Some(top)) => match self.wait(top, timeout_ms.map(Duration::from_millis), &reply).await {
+                    Reply::Pending(_) if self.engine.reach().sign_in_needed => sign_in_needed(),
+                    last => last,
+                },
                 Ok(None) => no_such(&path),
                 Err(error) => failed(&error),
             },
@@ -101,7 +135,8 @@ impl Answerer {
                 return Reply::Done;
             }
             let over = limit.is_some_and(|limit| started.elapsed() >= limit);
-            if over || left.moving.count == 0 {
+            let shut_out = self.engine.reach().sign_in_needed && started.elapsed() >= SIGN_IN_GRACE;
+            if over || shut_out || left.moving.count == 0 {
                 return self.pending(top);
             }
             if told.elapsed() >= TELL_EVERY || told == started {
@@ -152,6 +187,9 @@ impl Answerer {
             mountpoint: self.facts.mountpoint.clone(),
             account: self.facts.account.clone(),
             online: reach.trouble.is_none(),
+            sign_in_needed: reach.sign_in_needed,
+            trouble: reach.trouble,
+            speed: self.speed().bytes_per_s(Instant::now()),
             pending: Amount { count: report.pending.count, bytes: report.pending.bytes },
             uploading: uploading(&report),
             failed: report.failed.iter().map(|f| self.failure(f)).collect(),
@@ -200,6 +238,11 @@ fn being_sent(report: &Report) -> impl Iterator<Item = Waiting> {
 
 fn no_such(path: &str) -> Reply {
     Reply::Error { refusal: Refusal::NoSuchPath, message: format!("there is no '{path}' in this mount") }
+}
+
+fn sign_in_needed() -> Reply {
+    let message = "Box takes no sign-in of this mount, so nothing moves: run 'boxfs login', then wait again".to_owned();
+    Reply::Error { refusal: Refusal::SignInNeeded, message }
 }
 
 fn failed(error: &dyn std::error::Error) -> Reply {

@@ -10,6 +10,7 @@ mod mounts;
 mod protocol;
 mod server;
 mod socket_path;
+mod speed;
 
 pub use answer::{Answerer, Facts};
 pub use client::{Client, ClientError};

@@ -1,14 +1,9 @@
 //! The boxfs mounts of this machine, from the kernel's own table, and which of them holds a path.
 
-use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
-/// The type of our mounts in the kernel's table.
-const MOUNT_TYPE: &str = "fuse.boxfs";
-/// The mount source is this and the absolute state directory.
-const SOURCE_PREFIX: &[u8] = b"boxfs:";
+use crate::base::{MountRow, mount_table};
 
 /// A boxfs mount as the kernel knows it; whether its daemon still lives is another question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +26,7 @@ pub struct Place {
 
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    #[error("{} is not in a boxfs mount", path.display())]
+    #[error("{} is not in a boxfs mount: 'boxfs mount DIR' makes one", path.display())]
     NotMounted { path: PathBuf },
     #[error("no boxfs mount: mount one with 'boxfs mount DIR'")]
     NoMount,
@@ -75,59 +70,24 @@ struct Row {
     boxfs: Option<Mounted>,
 }
 
-fn read_table() -> io::Result<Vec<Row>> {
-    Ok(parse_table(&std::fs::read("/proc/self/mountinfo")?))
-}
-
-/// `36 35 98:0 /root /mnt opts [optional ...] - type source superopts` (proc_pid_mountinfo(5)).
-fn parse_table(text: &[u8]) -> Vec<Row> {
-    text.split(|byte| *byte == b'\n').filter_map(parse_row).collect()
-}
-
-fn parse_row(line: &[u8]) -> Option<Row> {
-    let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
-    let dash = fields.iter().position(|field| *field == b"-")?;
-    let root = decode_octal(fields.get(3)?);
-    let mountpoint = PathBuf::from(decode_octal(fields.get(4)?));
-    let source = decode_octal(fields.get(dash + 2)?);
-    let boxfs = (*fields.get(dash + 1)? == MOUNT_TYPE.as_bytes())
-        .then(|| source.as_bytes().strip_prefix(SOURCE_PREFIX).map(<[u8]>::to_vec))
-        .flatten()
-        .map(|state_dir| Mounted {
-            mountpoint: mountpoint.clone(),
-            state_dir: PathBuf::from(OsString::from_vec(state_dir)),
-            uid: user_id(fields.get(dash + 3).copied().unwrap_or_default()),
-            shown: Path::new(&root).strip_prefix("/").unwrap_or(Path::new("")).to_owned(),
+impl From<MountRow> for Row {
+    fn from(row: MountRow) -> Row {
+        let boxfs = row.boxfs_state_dir().map(|state_dir| Mounted {
+            mountpoint: row.mountpoint.clone(),
+            state_dir,
+            uid: user_id(&row.super_options),
+            shown: row.root.strip_prefix("/").unwrap_or(Path::new("")).to_owned(),
         });
-    Some(Row { mountpoint, boxfs })
-}
-
-fn user_id(super_options: &[u8]) -> u32 {
-    let text = String::from_utf8_lossy(super_options);
-    text.split(',').find_map(|option| option.strip_prefix("user_id=")?.parse().ok()).unwrap_or(0)
-}
-
-/// The kernel writes blanks, newlines and backslashes as `\` and three octal digits.
-fn decode_octal(field: &[u8]) -> OsString {
-    let mut out = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((byte, after)) = rest.split_first() {
-        let escaped = after.get(..3).filter(|_| *byte == b'\\').and_then(|digits| {
-            let text = std::str::from_utf8(digits).ok()?;
-            u8::from_str_radix(text, 8).ok()
-        });
-        match escaped {
-            Some(decoded) => {
-                out.push(decoded);
-                rest = &after[3..];
-            }
-            None => {
-                out.push(*byte);
-                rest = after;
-            }
-        }
+        Row { mountpoint: row.mountpoint, boxfs }
     }
-    OsString::from_vec(out)
+}
+
+fn read_table() -> io::Result<Vec<Row>> {
+    Ok(mount_table()?.into_iter().map(Row::from).collect())
+}
+
+fn user_id(super_options: &str) -> u32 {
+    super_options.split(',').find_map(|option| option.strip_prefix("user_id=")?.parse().ok()).unwrap_or(0)
 }
 
 fn find_only(table: &[Row], uid: u32) -> Result<Place, FindError> {
@@ -191,6 +151,13 @@ fn without_dots(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::parse_mount_table;
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
+    fn parse_table(text: &[u8]) -> Vec<Row> {
+        parse_mount_table(text).into_iter().map(Row::from).collect()
+    }
 
     const TABLE: &str = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n\
         40 27 0:50 / /home/ada/Box\\040Drive rw,nosuid,nodev - fuse.boxfs boxfs:/home/ada/st\\134ate rw,user_id=1000\n\

@@ -22,6 +22,8 @@ pub enum Request {
     Wait { path: String, timeout_ms: Option<u64> },
     /// Tries failed items below `path` again at once: [`Reply::Done`].
     Retry { path: String },
+    /// Somebody has signed in: whatever waits for that is tried at once. [`Reply::Done`].
+    SignedIn,
     /// As `Wait` for everything, then the mount goes and the daemon ends, whichever the last reply is.
     /// A `timeout_ms` of 0 does not wait.
     Unmount { timeout_ms: u64 },
@@ -76,6 +78,12 @@ pub struct StatusReport {
     /// `None` until Box has said who we are.
     pub account: Option<Account>,
     pub online: bool,
+    /// Box takes no token of ours: `boxfs login` heals that.
+    pub sign_in_needed: bool,
+    /// Why Box cannot be used, if it cannot.
+    pub trouble: Option<String>,
+    /// Bytes per second that go up, over the last seconds.
+    pub speed: u64,
     /// What Box does not have yet.
     pub pending: Amount,
     pub uploading: Vec<Uploading>,
@@ -230,7 +238,10 @@ mod tests {
             "mountpoint",
             "online",
             "pending",
+            "sign_in_needed",
+            "speed",
             "spool",
+            "trouble",
             "uploading",
             "waiting",
         ];

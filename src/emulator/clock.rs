@@ -1,11 +1,11 @@
-//! Box's time: whole seconds, written with the enterprise's offset. Can be moved forward, so that expiry is testable.
+//! Box's time: whole seconds, written with the enterprise's offset. Can be moved, so that expiry and wrong clocks are testable.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 
-/// Now, plus what [`Clock::advance`] added.
+/// Now, plus what [`Clock::advance`] added and less what [`Clock::turn_back`] took away.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
     ahead_secs: AtomicI64,
@@ -15,6 +15,10 @@ impl Clock {
     /// Seconds since 1970.
     pub(super) fn now(&self) -> i64 {
         Timestamp::now().as_second() + self.ahead_secs.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn turn_back(&self, secs: i64) {
+        self.ahead_secs.fetch_sub(secs, Ordering::Relaxed);
     }
 
     pub(super) fn advance(&self, secs: i64) {

@@ -386,7 +386,7 @@ fn first_user(store: &mut Store) -> u64 {
         None => store.add_user("First User", "first.user@example.com", UserRole::Admin),
     };
     let token = store.options.token.clone();
-    let access = Access { user, expires_at: None, refresh: None, scopes: None, only: None };
+    let access = Access { user, expires_at: None, refresh: None, scopes: None, only: None, ends: None };
     if !store.accesses.contains(&token) {
         store.accesses.insert(token, access);
     }
@@ -398,7 +398,7 @@ fn other_users(store: &mut Store) {
     for wanted in store.options.users.clone() {
         let there = store.users.rows().iter().find(|(_, user)| user.login == wanted.login).map(|(id, _)| *id);
         let user = there.unwrap_or_else(|| store.add_user(&wanted.name, &wanted.login, UserRole::Managed));
-        let access = Access { user, expires_at: None, refresh: None, scopes: None, only: None };
+        let access = Access { user, expires_at: None, refresh: None, scopes: None, only: None, ends: None };
         store.accesses.insert(wanted.token, access);
     }
 }

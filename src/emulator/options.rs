@@ -80,6 +80,9 @@ pub struct Options {
     pub utc_offset_minutes: i32,
     /// Life of access tokens, seconds.
     pub access_token_secs: i64,
+    /// A spent refresh token lives until the access token it brought is used, so that a lost answer can be asked for
+    /// again, as Box said when it began to do so; off: it is dead at once.
+    pub refresh_token_until_use: bool,
     /// Life of download URLs, seconds.
     pub download_url_secs: i64,
     /// Life of upload sessions, seconds.
@@ -207,6 +210,7 @@ impl Default for Options {
             delete_forever: false,
             utc_offset_minutes: -8 * 60,
             access_token_secs: HOUR_SECS,
+            refresh_token_until_use: true,
             download_url_secs: 15 * 60,
             session_secs: 7 * DAY_SECS,
             download_202: 0,

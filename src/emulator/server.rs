@@ -233,6 +233,11 @@ impl Emulator {
         self.desk.clock.advance(by.as_secs() as i64);
     }
 
+    /// Lets the emulator's clock run behind, as this machine's does to it when it is fast.
+    pub fn turn_clock_back(&self, by: Duration) {
+        self.desk.clock.turn_back(by.as_secs() as i64);
+    }
+
     /// The `sequence_id` of the newest change.
     pub fn newest_sequence(&self) -> u64 {
         self.desk.read(|store| store.counters.sequence)

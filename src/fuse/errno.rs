@@ -69,7 +69,7 @@ pub(super) fn errno(error: &VfsError) -> Errno {
         VfsError::NoAttribute => Errno::ENODATA,
         VfsError::RangeTooSmall => BUFFER_TOO_SMALL,
         VfsError::BeyondEnd => Errno::ENXIO,
-        VfsError::Unreachable => Errno::EIO,
+        VfsError::Unreachable | VfsError::Refused => Errno::EIO,
         VfsError::TimedOut => WAITED_TOO_LONG,
         VfsError::NotSupported => Errno::EOPNOTSUPP,
         VfsError::CrossDevice => Errno::EXDEV,

@@ -56,6 +56,9 @@ fn spawn(mountpoint: &Path, request: &MountRequest, socket: &UnixStream) -> io::
         .arg(request.fusermount_options())
         .arg("--")
         .arg(mountpoint)
+        // Nothing of ours is its business; a proxy's password may stand in what the user exported.
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env(SOCKET_VARIABLE, inherited.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -49,6 +49,9 @@ pub(super) struct Kernel {
     passthrough: AtomicBool,
 }
 
+/// The first kernel with FUSE passthrough (FUSE.md section 6).
+const FIRST_WITH_PASSTHROUGH: (u32, u32) = (6, 9);
+
 impl Kernel {
     /// Passthrough is asked for if it is wanted and this process is privileged enough; `data_dirs` are where the
     /// backing files lie.
@@ -103,6 +106,26 @@ pub fn can_pass_through() -> bool {
     has_sys_admin(&read("/proc/self/status")) && is_initial_namespace(&read("/proc/self/uid_map"))
 }
 
+/// Why the kernel will not read and write data files by itself, for a person; `None`: nothing is known against it.
+pub fn passthrough_obstacle(release: &str) -> Option<String> {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    if version_of(release).is_some_and(|version| version < FIRST_WITH_PASSTHROUGH) {
+        let (major, minor) = FIRST_WITH_PASSTHROUGH;
+        return Some(format!("Linux {major}.{minor} is the first that can; this is {release}"));
+    }
+    if !is_initial_namespace(&read("/proc/self/uid_map")) {
+        return Some("this is a user namespace, such as a container's".to_owned());
+    }
+    (!has_sys_admin(&read("/proc/self/status")))
+        .then(|| "it takes root, or a system service with the capability CAP_SYS_ADMIN".to_owned())
+}
+
+/// `6.18.5-x` is 6.18.
+fn version_of(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
 fn has_sys_admin(status: &str) -> bool {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let bits = effective.and_then(|text| u64::from_str_radix(text.trim(), 16).ok());
@@ -132,6 +155,13 @@ mod tests {
         assert!(has_sys_admin("CapEff:\t0000000000200000\n"));
         assert!(!has_sys_admin("CapPrm:\t000001ffffffffff\nCapEff:\t0000000000000000\n"));
         assert!(!has_sys_admin(""));
+    }
+
+    #[test]
+    fn an_old_kernel_is_named() {
+        assert_eq!(version_of("6.18.5-amd64"), Some((6, 18)));
+        assert_eq!(version_of("nonsense"), None);
+        assert!(passthrough_obstacle("6.8.0-generic").unwrap().contains("6.9 is the first"));
     }
 
     #[test]

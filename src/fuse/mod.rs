@@ -15,7 +15,6 @@ mod errno;
 mod files;
 mod fusermount;
 mod kernel;
-mod mountinfo;
 mod mounting;
 mod names;
 mod notify;
@@ -31,8 +30,8 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 
 pub use errno::errno_number;
-pub use kernel::can_pass_through;
-pub use mounting::MountError;
+pub use kernel::{can_pass_through, passthrough_obstacle};
+pub use mounting::{MountError, probe};
 pub use options::MountRequest;
 pub use session::Mounted;
 

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{getgid, getuid};
 
+use crate::base::{MOUNT_TYPE, MountRow, mount_table};
+
 use super::errno::is_no_device;
 use super::fusermount;
-use super::mountinfo::{self, FS_TYPE, MountEntry};
 use super::options::MountRequest;
 
 /// The kernel's door.
@@ -80,14 +81,20 @@ pub(super) struct Mount {
 
 impl Mount {
     /// `None`: another program's.
-    fn of_boxfs(entry: MountEntry) -> Option<Mount> {
-        let MountEntry { mountpoint, device, source, .. } = entry.is_boxfs().then_some(entry)?;
+    fn of_boxfs(row: MountRow) -> Option<Mount> {
+        row.boxfs_state_dir()?;
+        let MountRow { mountpoint, device, source, .. } = row;
         Some(Mount { mountpoint, device, source })
     }
 
-    fn is(&self, entry: &MountEntry) -> bool {
-        Mount::of_boxfs(entry.clone()).as_ref() == Some(self)
+    fn is(&self, row: &MountRow) -> bool {
+        Mount::of_boxfs(row.clone()).as_ref() == Some(self)
     }
+}
+
+/// What is on top at exactly `mountpoint`, which is absolute and without links.
+fn top_at(mountpoint: &Path) -> io::Result<Option<MountRow>> {
+    Ok(mount_table()?.into_iter().rfind(|row| row.mountpoint == mountpoint))
 }
 
 /// Mounts, and gives the descriptor on which the kernel will send its requests.
@@ -98,7 +105,7 @@ pub(super) fn mount_at(request: &MountRequest) -> Result<(OwnedFd, Mount), Mount
         None => fusermount::mount(&mountpoint, request)?,
     };
     let failed = |why: String| MountError::Failed { mountpoint: mountpoint.clone(), why };
-    let found = mountinfo::top_at(&mountpoint).map_err(|error| failed(error.to_string()))?;
+    let found = top_at(&mountpoint).map_err(|error| failed(error.to_string()))?;
     match found.and_then(Mount::of_boxfs) {
         Some(found) => Ok((device, found)),
         None => Err(failed("it is not in the table of mounts".to_owned())),
@@ -108,7 +115,7 @@ pub(super) fn mount_at(request: &MountRequest) -> Result<(OwnedFd, Mount), Mount
 /// The mount point, absolute and without links, once it is known to be a usable empty directory. A dead mount that an
 /// earlier boxfs left there is taken away.
 fn prepare(mountpoint: &Path) -> Result<PathBuf, MountError> {
-    let resolved = match fs::canonicalize(mountpoint).and_then(|path| fs::metadata(&path).map(|found| (path, found))) {
+    let resolved = match fs::canonicalize(mountpoint).and_then(|path| probe(&path).map(|found| (path, found))) {
         Ok((path, found)) if found.is_dir() => path,
         Ok((path, _)) => return Err(MountError::NotADirectory(path)),
         Err(error) if is_dead(&error) => {
@@ -121,8 +128,8 @@ fn prepare(mountpoint: &Path) -> Result<PathBuf, MountError> {
 }
 
 fn prepare_alive(mountpoint: PathBuf) -> Result<PathBuf, MountError> {
-    let there = mountinfo::top_at(&mountpoint).map_err(|error| unusable(&mountpoint, error))?;
-    if let Some(there) = there.filter(MountEntry::is_boxfs) {
+    let there = top_at(&mountpoint).map_err(|error| unusable(&mountpoint, error))?;
+    if let Some(there) = there.filter(|row| row.boxfs_state_dir().is_some()) {
         let mounted_from = there.source.to_string_lossy().into_owned();
         return Err(MountError::AlreadyMounted { mountpoint, mounted_from });
     }
@@ -158,7 +165,7 @@ fn unusable(mountpoint: &Path, source: io::Error) -> MountError {
 /// Takes away a mount whose daemon is gone. Only one that a boxfs made; the kernel and fusermount3 see to it that it is
 /// the caller's own.
 fn remove_dead(mountpoint: &Path) -> Result<(), MountError> {
-    let there = mountinfo::top_at(mountpoint).map_err(|error| unusable(mountpoint, error))?;
+    let there = top_at(mountpoint).map_err(|error| unusable(mountpoint, error))?;
     let Some(there) = there else {
         return Err(unusable(mountpoint, io::ErrorKind::NotConnected.into()));
     };
@@ -172,8 +179,15 @@ fn remove_dead(mountpoint: &Path) -> Result<(), MountError> {
 
 /// Takes `ours` away if its connection has ended and it is still there, as after an abort.
 pub(super) fn unmount_if_dead(ours: &Mount) -> Result<(), MountError> {
-    let dead = fs::metadata(&ours.mountpoint).is_err_and(|error| is_dead(&error));
+    let dead = probe(&ours.mountpoint).is_err_and(|error| is_dead(&error));
     if dead { unmount(ours) } else { Ok(()) }
+}
+
+/// The metadata of a mount point, once its daemon has answered a question: the attributes alone come from the kernel's memory
+/// for as long as it may believe them, whether the daemon lives or not.
+pub fn probe(mountpoint: &Path) -> io::Result<fs::Metadata> {
+    nix::sys::statvfs::statvfs(mountpoint)?;
+    fs::metadata(mountpoint)
 }
 
 /// What every call on a mount answers whose daemon is gone ("Transport endpoint is not connected").
@@ -201,7 +215,7 @@ fn mount_directly(mountpoint: &Path, request: &MountRequest) -> Result<Option<Ow
     flags.set(MsFlags::MS_NOEXEC, request.options.no_exec);
     flags.set(MsFlags::MS_NOATIME, request.options.no_atime);
     let source = request.source();
-    let mounted = mount(Some(source.as_os_str()), mountpoint, Some(FS_TYPE), flags, Some(data.as_str()));
+    let mounted = mount(Some(source.as_os_str()), mountpoint, Some(MOUNT_TYPE), flags, Some(data.as_str()));
     match mounted.map_err(io::Error::from) {
         Ok(()) => Ok(Some(device.into())),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
@@ -214,7 +228,7 @@ fn mount_directly(mountpoint: &Path, request: &MountRequest) -> Result<Option<Ow
 /// Nothing happens if somebody else has unmounted it; if another mount covers it, that one is left alone.
 pub(super) fn unmount(ours: &Mount) -> Result<(), MountError> {
     let stuck = |why: String| MountError::Stuck { mountpoint: ours.mountpoint.clone(), why };
-    let mounts = mountinfo::all().map_err(|error| stuck(error.to_string()))?;
+    let mounts = mount_table().map_err(|error| stuck(error.to_string()))?;
     if !mounts.iter().any(|mount| ours.is(mount)) {
         return Ok(());
     }
@@ -258,7 +272,7 @@ mod tests {
 
     #[test]
     fn another_mount_at_the_same_place_is_not_unmounted() {
-        let root = mountinfo::top_at(Path::new("/")).unwrap().unwrap();
+        let root = top_at(Path::new("/")).unwrap().unwrap();
         let gone = Mount { mountpoint: root.mountpoint, device: root.device, source: "boxfs:/gone".into() };
         unmount(&gone).unwrap();
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use fuser::SessionACL;
 
-use super::mountinfo::SOURCE_PREFIX;
+use crate::base::SOURCE_PREFIX;
 use crate::config::MountOptions;
 
 /// Largest read the kernel may ask for at once. Larger ones gain nothing (FUSE.md section 2), and each waiting one

@@ -4,16 +4,20 @@ use crate::base::{Ino, Timestamp};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 
 /// Shared between the engine, its executors and whoever asks for the status.
 #[derive(Debug, Default)]
 pub struct Board {
     inner: Mutex<Shown>,
+    quota: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Shown {
     uploads: HashMap<Ino, Meter>,
+    /// What the meters showed that are no longer here.
+    gone_bytes: u64,
     reach: Reach,
 }
 
@@ -50,7 +54,10 @@ pub struct OnBoard {
 
 impl Drop for OnBoard {
     fn drop(&mut self) {
-        self.board.lock().uploads.remove(&self.ino);
+        let mut shown = self.board.lock();
+        if let Some(meter) = shown.uploads.remove(&self.ino) {
+            shown.gone_bytes = shown.gone_bytes.saturating_add(meter.sent.load(Ordering::Relaxed));
+        }
     }
 }
 
@@ -76,6 +83,23 @@ impl Board {
             .collect();
         uploads.sort_by_key(|u| u.ino);
         uploads
+    }
+
+    /// Box refused something for lack of space that we thought there was.
+    pub fn doubt_quota(&self) {
+        self.quota.notify_one();
+    }
+
+    /// Resolves when the quota is in doubt.
+    pub async fn quota_in_doubt(&self) {
+        self.quota.notified().await;
+    }
+
+    /// Bytes that went up since the start, over all uploads. Falls a little when a request is taken back.
+    pub fn sent_bytes(&self) -> u64 {
+        let shown = self.lock();
+        let now: u64 = shown.uploads.values().map(|meter| meter.sent.load(Ordering::Relaxed)).sum();
+        shown.gone_bytes.saturating_add(now)
     }
 
     pub fn reach(&self) -> Reach {

@@ -3,6 +3,7 @@
 
 mod outcomes;
 mod questions;
+mod sessions;
 
 use outcomes::Over;
 pub use outcomes::ask_error;
@@ -46,6 +47,9 @@ const FRESH: Duration = Duration::from_secs(30);
 /// Items looked at after one listing; more are looked at after the next.
 const MAX_LOOKS: usize = 1000;
 
+/// Confirmed bytes that a start moves to the cache; a run leaves as many behind as it was moving.
+const MAX_MOVES: usize = 1000;
+
 /// Whether a program has a node's bytes open; told by the content room.
 pub type OpenProbe = Box<dyn Fn(Option<ContentId>) -> OpenState + Send>;
 
@@ -65,6 +69,9 @@ pub struct Core {
     listed: HashMap<Ino, Timestamp>,
     one_by_one: HashSet<Ino>,
     outage: Outage,
+    /// Sessions being ended, by Box's id, and when to look for more of them.
+    ending: HashSet<String>,
+    sessions_due: Option<Timestamp>,
     pub(super) stream: Stream,
     /// Something due could not be started for lack of room: the next answer makes some.
     crowded: bool,
@@ -110,6 +117,8 @@ impl Core {
             listed: HashMap::new(),
             one_by_one: HashSet::new(),
             outage: Outage::default(),
+            ending: HashSet::new(),
+            sessions_due: None,
             stream: Stream::new(),
             crowded: false,
             jitter,
@@ -131,7 +140,7 @@ impl Core {
             return Ok(None);
         }
         let due = self.tree.next_due()?;
-        let due = [due, self.stream.next_late()].into_iter().flatten().min();
+        let due = [due, self.stream.next_late(), self.sessions_tick()].into_iter().flatten().min();
         Ok(match (due, self.outage.until) {
             (Some(due), Some(until)) => Some(due.max(until)),
             (due, _) => due,
@@ -147,7 +156,7 @@ impl Core {
             return Ok(out);
         }
         match event {
-            Event::Started => out.push(Effect::Follow(self.tree.meta(POSITION)?)),
+            Event::Started => self.started(now, &mut out)?,
             Event::Tick => {}
             Event::Asked(ask) => self.asked(ask, now, &mut out)?,
             Event::Answered { attempt, ino, call, result } => {
@@ -161,6 +170,7 @@ impl Core {
             Event::Completed { ino, result } => self.completed(ino, result, now)?,
             Event::News { entries, next } => self.news(&entries, &next, now, &mut out)?,
             Event::NewsLost => self.revalidate(now, &mut out)?,
+            Event::SessionEnded { id, ended } => self.session_ended(&id, ended, now)?,
             Event::Fetched { ok } => {
                 if ok {
                     self.reached();
@@ -170,6 +180,14 @@ impl Core {
         self.late_news(now, &mut out)?;
         self.pump(now, &mut out)?;
         Ok(out)
+    }
+
+    /// What the last run began and did not end goes on.
+    fn started(&mut self, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+        out.push(Effect::Follow(self.tree.meta(POSITION)?));
+        out.extend(self.tree.confirmed_in_spool(MAX_MOVES)?.into_iter().map(Effect::ToCache));
+        self.sessions_changed(now);
+        Ok(())
     }
 
     fn asked(&mut self, ask: Ask, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
@@ -184,7 +202,13 @@ impl Core {
                 out.push(Effect::Fetch(fetch));
                 Ok(())
             }
+            Ask::Quota(reply) => {
+                out.push(Effect::Quota(reply));
+                Ok(())
+            }
             Ask::Push(push) => {
+                // One try at once tells whether Box is still out of reach.
+                self.outage.until = None;
                 self.tree.set_due(push.ino, Some(now))?;
                 self.pushes.push(push);
                 Ok(())
@@ -198,6 +222,7 @@ impl Core {
         if self.outage.until.is_some_and(|until| until > now) {
             return Ok(());
         }
+        self.end_sessions(now, out)?;
         loop {
             let due = self.tree.due(now, BATCH)?;
             let mut moved = false;
@@ -233,8 +258,13 @@ impl Core {
             }
             Plan::Forget => {
                 let parent = picture.node.parent;
-                out.extend(self.tree.forget(ino)?.into_iter().map(Effect::Drop));
+                let Some(contents) = self.tree.forget(ino, now)? else {
+                    self.wait(ino, &Wait::ChildrenFirst, now)?;
+                    return Ok(true);
+                };
+                out.extend(contents.into_iter().map(Effect::Drop));
                 failpoint("forget.recorded");
+                self.sessions_changed(now);
                 self.tree.set_due(parent, Some(now))?;
             }
             Plan::Seal(content) => return self.seal(ino, content, false, out),
@@ -276,6 +306,7 @@ impl Core {
             Plan::Split => {
                 let learned = self.tree.split_conflict(ino, now)?;
                 failpoint("conflict.split");
+                self.sessions_changed(now);
                 self.follow(learned, now, out)?;
             }
             Plan::Wait(wait) => self.wait(ino, &wait, now)?,
@@ -301,6 +332,9 @@ impl Core {
             Wait::OpenForWriting => Some(now.after(SEAL_AGAIN)),
             Wait::ParentNotInBox | Wait::Held(_) | Wait::LocalOnly => None,
         };
+        if let Wait::Held(hold) = wait {
+            self.fail_pushes(ino, hold);
+        }
         self.tree.set_due(ino, again)
     }
 

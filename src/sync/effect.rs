@@ -5,7 +5,8 @@ use crate::base::Sha1Digest;
 use crate::base::{AttemptId, BoxId, ContentId, Ino};
 use crate::box_api::{ApiError, Event as BoxEvent, Item};
 use crate::content::Stamp;
-use crate::tree::{Ask, AskError, FetchAsk, Invalidation};
+use crate::tree::{Ask, AskError, FetchAsk, Invalidation, SessionRow};
+use tokio::sync::oneshot;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -62,6 +63,11 @@ pub enum Event {
     },
     /// Box does not know our place in its stream any more.
     NewsLost,
+    /// Box does not have the session any more (`ended`), or could not be asked to end it.
+    SessionEnded {
+        id: String,
+        ended: bool,
+    },
     /// Bytes of a fetch arrived (`ok`), or did not.
     Fetched {
         ok: bool,
@@ -116,10 +122,14 @@ pub enum Effect {
     },
     Look(BoxId),
     Fetch(FetchAsk),
+    /// Ask what the account may hold; answered when that is noted, or cannot be known.
+    Quota(oneshot::Sender<()>),
     /// Follow Box's events from a place in the stream; `None`: from now on.
     Follow(Option<String>),
     /// Tell the kernel.
     Tell(Invalidation),
+    /// End an upload session that nobody needs.
+    EndSession(Box<SessionRow>),
     /// Remove a data file nobody needs.
     Drop(ContentId),
     /// Box has the bytes: the data file may move to the cache.

@@ -3,7 +3,9 @@
 use super::board::{Board, Reach, Uploading};
 use super::core::{Core, OpenProbe};
 use super::effect::{Effect, Event};
+use super::eviction;
 use super::executor::{Executor, Line, MAX_PARTS, MAX_QUESTIONS};
+use super::executor_account as account;
 use super::planner::{FolderMemory, OpenState, Plan, plan};
 use crate::base::{ContentId, Timestamp};
 use crate::content::Content;
@@ -101,6 +103,11 @@ impl Engine {
         self.board.uploads()
     }
 
+    /// Bytes that went up since the start.
+    pub fn sent_bytes(&self) -> u64 {
+        self.board.sent_bytes()
+    }
+
     pub fn reach(&self) -> Reach {
         self.board.reach()
     }
@@ -165,12 +172,15 @@ async fn run(
         board: board.clone(),
         parts: Arc::new(Semaphore::new(MAX_PARTS)),
         questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
+        evicting: Arc::default(),
         events,
         tell: parts.tell.clone(),
     };
     let jitter = Box::new(fastrand::f64);
     let mut core = Core::new(parts.tree.clone(), parts.me.clone(), open_probe(parts.content.clone()), jitter);
     let mut tasks = JoinSet::new();
+    tasks.spawn_on(eviction::keep(executor.clone()), runtime);
+    tasks.spawn_on(account::watch(executor.clone()), runtime);
     let mut event = Some(Event::Started);
     while !*stopped.borrow() {
         if let Some(event) = event.take() {

@@ -4,7 +4,9 @@
 use super::board::Board;
 use super::call::Call;
 use super::effect::{Answer, Effect, Event};
+use super::executor_account as account;
 use super::executor_bytes as bytes;
+use super::executor_chunks as chunks;
 use super::executor_events as events;
 use super::executor_upload as upload;
 use crate::base::{BoxId, Ino, Timestamp, failpoint};
@@ -15,7 +17,7 @@ use futures_util::FutureExt;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 
 /// The way to Box, as the engine carries it: what it may be used for is the executors' business.
 #[derive(Clone)]
@@ -52,6 +54,8 @@ pub struct Executor {
     pub parts: Arc<Semaphore>,
     /// Questions (listings, looks) on their way.
     pub questions: Arc<Semaphore>,
+    /// Held by whoever makes room in the cache.
+    pub evicting: Arc<Mutex<()>>,
     pub events: mpsc::Sender<Event>,
     /// The kernel's notifier listens here.
     pub tell: mpsc::Sender<Invalidation>,
@@ -98,10 +102,15 @@ impl Executor {
                 let ok = bytes::fetch(&self, ask).await;
                 self.report(Event::Fetched { ok }).await;
             }
+            Effect::Quota(reply) => {
+                account::look(&self).await;
+                let _gone = reply.send(());
+            }
             Effect::Follow(position) => events::follow(&self, position).await,
             Effect::Tell(invalidation) => {
                 let _nobody_mounted = self.tell.send(invalidation).await;
             }
+            Effect::EndSession(session) => chunks::end_session(&self, &session).await,
             Effect::Drop(content) => bytes::drop_data(&self, content).await,
             Effect::ToCache(content) => bytes::to_cache(&self, content).await,
         }
@@ -117,7 +126,11 @@ impl Executor {
             Call::CreateFolder { parent, name } => {
                 self.client.create_folder(parent, name).await.map(|item| Answer::Item(Box::new(item)))
             }
-            Call::Upload(job) => upload::upload(self, job).await,
+            Call::Upload(job) => {
+                let result = upload::upload(self, job).await;
+                account::count(self, job.size, &result);
+                result
+            }
             Call::Copy { file_id, version, parent, name, .. } => {
                 let item = self.client.copy_file(file_id, parent, Some(name), Some(version)).await?;
                 Ok(Answer::Item(Box::new(item)))
@@ -192,6 +205,7 @@ enum Fallback {
     Look(BoxId),
     Seal { ino: Ino, content: crate::base::ContentId, open: bool },
     Complete(Ino),
+    EndSession(String),
 }
 
 impl Fallback {
@@ -204,9 +218,13 @@ impl Fallback {
             Effect::Look(id) => Fallback::Look(id.clone()),
             Effect::Seal { ino, content, open } => Fallback::Seal { ino: *ino, content: *content, open: *open },
             Effect::Complete { ino, .. } => Fallback::Complete(*ino),
-            Effect::Follow(_) | Effect::Fetch(_) | Effect::Tell(_) | Effect::Drop(_) | Effect::ToCache(_) => {
-                Fallback::Nothing
-            }
+            Effect::EndSession(session) => Fallback::EndSession(session.id.clone()),
+            Effect::Follow(_)
+            | Effect::Quota(_)
+            | Effect::Fetch(_)
+            | Effect::Tell(_)
+            | Effect::Drop(_)
+            | Effect::ToCache(_) => Fallback::Nothing,
         }
     }
 
@@ -216,6 +234,7 @@ impl Fallback {
             Fallback::Call { attempt, ino, call } => Event::Answered { attempt, ino, call, result: Err(lost()) },
             Fallback::List { folder, listing } => Event::Listed { folder, listing, result: Err(lost()) },
             Fallback::Look(id) => Event::Looked { id, result: Err(lost()) },
+            Fallback::EndSession(id) => Event::SessionEnded { id, ended: false },
             Fallback::Complete(ino) => Event::Completed { ino, result: Err(AskError::Stopping) },
             Fallback::Seal { ino, content, open } => {
                 let result = super::effect::SealResult::Busy;

@@ -1,11 +1,12 @@
 //! Data files: sealing, fetching cold ranges, moving to the cache, removing.
 
 use super::effect::SealResult;
+use super::eviction::{self, evict_one};
 use super::executor::Executor;
 use crate::base::{ContentId, failpoint};
 use crate::box_api::{ApiError, Meaning};
-use crate::content::{Arrived, ContentError, DataFile, FetchError, Place, Ranges, Saved, Sealing};
-use crate::tree::{AskError, ContentRow, ContentState, FetchAsk};
+use crate::content::{Arrived, Checked, ContentError, DataFile, FetchError, Place, Ranges, Saved, Sealing};
+use crate::tree::{AskError, ContentRow, ContentState, FetchAsk, Pins};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,7 +122,7 @@ pub async fn fetch(executor: &Executor, ask: FetchAsk) -> bool {
     };
     let outcome = receive(executor, &ask, &file).await;
     let outcome = match outcome {
-        Ok(()) => check_whole(executor, &ask, &file).await,
+        Ok(()) => compare(&file).await,
         Err(error) => Err(error),
     };
     file.release_claim(ask.range.clone(), outcome.clone());
@@ -136,6 +137,10 @@ pub async fn fetch(executor: &Executor, ask: FetchAsk) -> bool {
 }
 
 async fn receive(executor: &Executor, ask: &FetchAsk, file: &DataFile) -> Result<(), FetchError> {
+    let mut room = match file.place() {
+        Place::Cache => Some(eviction::room(executor, ask.range.end - ask.range.start).await?),
+        Place::Spool => None,
+    };
     let mut download = executor
         .client
         .download(&ask.file_id, ask.version.as_deref(), Some(ask.range.clone()))
@@ -148,21 +153,24 @@ async fn receive(executor: &Executor, ask: &FetchAsk, file: &DataFile) -> Result
             other => FetchError::Other(other.to_string()),
         })?;
         offset += chunk.len() as u64;
+        if let Some(room) = &mut room {
+            room.filled(chunk.len() as u64);
+        }
     }
     if offset == ask.range.end { Ok(()) } else { Err(FetchError::Other("the content ended early".to_owned())) }
 }
 
-/// A clean content that has become whole is compared with Box's SHA-1.
-async fn check_whole(executor: &Executor, ask: &FetchAsk, file: &Arc<DataFile>) -> Result<(), FetchError> {
-    if !file.is_whole() {
-        return Ok(());
+/// A clean content of which the last piece has come is compared with Box's SHA-1; of others what is here is digested ahead.
+async fn compare(file: &Arc<DataFile>) -> Result<(), FetchError> {
+    let file = file.clone();
+    let checked = blocking(move || {
+        file.digest_ahead().map_err(|e| e.to_string())?;
+        file.check().map_err(|e| e.to_string())
+    });
+    match checked.await.map_err(FetchError::Other)? {
+        Checked::NotDue | Checked::Right => Ok(()),
+        Checked::Wrong => Err(FetchError::Corrupt),
     }
-    let row = executor.tree.content(ask.content).ok().flatten();
-    let expected = row.filter(|r| r.state == ContentState::Clean).and_then(|r| r.origin).and_then(|o| o.sha1);
-    let Some(expected) = expected else { return Ok(()) };
-    let hashed = file.clone();
-    let actual = blocking(move || hashed.hash().map_err(|e| e.to_string())).await.map_err(FetchError::Other)?;
-    if actual == expected { Ok(()) } else { Err(FetchError::Corrupt) }
 }
 
 fn fetch_error(error: &ApiError) -> FetchError {
@@ -171,9 +179,11 @@ fn fetch_error(error: &ApiError) -> FetchError {
         Meaning::NoAccess | Meaning::Locked | Meaning::ForbiddenByPolicy | Meaning::InsufficientScope => {
             FetchError::Denied
         }
-        Meaning::NotSent | Meaning::OutcomeUnknown | Meaning::SignInNeeded | Meaning::Throttled { .. } => {
-            FetchError::Unreachable
-        }
+        Meaning::NotSent
+        | Meaning::Intercepted
+        | Meaning::OutcomeUnknown
+        | Meaning::SignInNeeded
+        | Meaning::Throttled { .. } => FetchError::Unreachable,
         _ => FetchError::Other(error.to_string()),
     }
 }
@@ -188,9 +198,14 @@ fn ask_error(error: &FetchError) -> AskError {
     }
 }
 
-/// Box has the bytes: the data file moves to the cache, unless a program began to write into it meanwhile.
+/// Box has the bytes: the data file moves to the cache, unless a program began to write into it meanwhile. One that the cache has
+/// no room for is given up, or stays in the spool as long as it is in use.
 pub async fn to_cache(executor: &Executor, id: ContentId) {
     let (tree, content) = (executor.tree.clone(), executor.content.clone());
+    let Ok(room) = eviction::room_now(executor, content.bytes_taken(id)).await else {
+        let evicted = blocking(move || evict_one(&tree, &content, id, Pins::Keep)).await;
+        return evicted.map_or_else(|reason| log::warn!("content {id} stays in the spool: {reason}"), drop);
+    };
     let moved = blocking(move || {
         let Some(row) = tree.content(id).map_err(|e| e.to_string())? else { return Ok(()) };
         let file = content.load(id, saved(&row)).map_err(|e| e.to_string())?;
@@ -205,6 +220,7 @@ pub async fn to_cache(executor: &Executor, id: ContentId) {
     if let Err(reason) = moved.await {
         log::warn!("content {id} stays in the spool: {reason}");
     }
+    drop(room);
 }
 
 /// Removes a data file that nobody needs.

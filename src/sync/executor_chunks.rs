@@ -4,8 +4,8 @@
 //! and sends only what is missing.
 
 use super::call::{Target, Upload};
-use super::effect::Answer;
-use super::executor::local_error;
+use super::effect::{Answer, Event};
+use super::executor::{Executor, local_error};
 use super::executor_upload::Job;
 use super::parts::{PartSpan, missing, spans};
 use crate::base::{Timestamp, failpoint};
@@ -46,11 +46,17 @@ struct Open {
 
 pub async fn upload(job: &Job<'_>) -> Result<Answer, ApiError> {
     let session = open(job).await?;
-    let outcome = send_and_commit(job, &session).await;
+    let mut outcome = send_and_commit(job, &session).await;
     if let Err(error) = &outcome
         && ends_session(error)
     {
-        close(job, &session, error).await;
+        log::debug!("upload session is given up: {error}");
+        let gone = session.resumed && error.meaning == Meaning::SessionGone;
+        end(job, &session.endpoints).await?;
+        if gone {
+            // It expired, or was committed and the answer lost: a session for a name that is taken is refused.
+            outcome = send_and_commit(job, &create(job).await?).await;
+        }
     }
     outcome.inspect(|answer| {
         if matches!(answer, Answer::Item(_)) {
@@ -68,11 +74,11 @@ async fn open(job: &Job<'_>) -> Result<Open, ApiError> {
         {
             return Ok(Open { endpoints, part_size: row.part_size, resumed: true });
         }
-        if let Ok(endpoints) = serde_json::from_str::<SessionEndpoints>(&row.endpoints) {
-            // Other bytes were meant: Box would keep the parts for seven days. Failing costs nothing but that.
-            let _best_effort = job.executor.client.abort(&endpoints).await;
+        // Other bytes were meant: Box would keep the parts for seven days.
+        match serde_json::from_str::<SessionEndpoints>(&row.endpoints) {
+            Ok(endpoints) => end(job, &endpoints).await?,
+            Err(_) => forget(job),
         }
-        forget(job);
     }
     create(job).await
 }
@@ -139,8 +145,7 @@ async fn send_and_commit(job: &Job<'_>, session: &Open) -> Result<Answer, ApiErr
         have = send_parts(job, session, &spans, have).await?;
         failpoint("parts.complete");
         if !job.unchanged().await? {
-            let _best_effort = job.executor.client.abort(&session.endpoints).await;
-            forget(job);
+            end(job, &session.endpoints).await?;
             return Ok(Answer::BytesChanged);
         }
         match commit(job, session, &have).await {
@@ -270,12 +275,26 @@ fn ends_session(error: &ApiError) -> bool {
     )
 }
 
-async fn close(job: &Job<'_>, session: &Open, why: &ApiError) {
-    log::debug!("upload session is given up: {why}");
-    if why.meaning != Meaning::SessionGone {
-        let _best_effort = job.executor.client.abort(&session.endpoints).await;
-    }
+/// Ends the session, and forgets it once Box has: a session that could not be ended is tried again before anything is sent.
+async fn end(job: &Job<'_>, endpoints: &SessionEndpoints) -> Result<(), ApiError> {
+    job.executor.client.abort(endpoints).await.map_err(not_committed)?;
     forget(job);
+    Ok(())
+}
+
+/// Ends a session whose upload is over, and reports whether Box knows.
+pub async fn end_session(executor: &Executor, row: &SessionRow) {
+    let ended = match serde_json::from_str::<SessionEndpoints>(&row.endpoints) {
+        Ok(endpoints) => executor.client.abort(&endpoints).await.map_err(|e| e.to_string()),
+        Err(error) => {
+            log::warn!("upload session {} cannot be ended: {error}", row.id);
+            Ok(())
+        }
+    };
+    if let Err(error) = &ended {
+        log::debug!("upload session {} is not ended yet: {error}", row.id);
+    }
+    executor.report(Event::SessionEnded { id: row.id.clone(), ended: ended.is_ok() }).await;
 }
 
 fn forget(job: &Job<'_>) {

@@ -104,7 +104,7 @@ pub fn hold_reason(hold: &Hold) -> String {
         Hold::Retrying { reason } => format!("will be tried again: {reason}"),
         Hold::Failed { reason, .. } => format!("failed: {reason}"),
         Hold::Interrupted => "interrupted while it was written; write it again, or run `boxfs retry`".to_owned(),
-        Hold::Suspect { reason } => format!("suspect: {reason}"),
+        Hold::Suspect { reason, .. } => format!("suspect: {reason}"),
         Hold::NeedsUser { reason } => format!("needs you: {reason}"),
         Hold::LocalOnly => "kept on this machine only".to_owned(),
     }
@@ -175,10 +175,16 @@ fn deleted(picture: &Picture, open: OpenState, memory: FolderMemory) -> Plan {
     let Some(item) = node.item() else {
         return if open.handles { Plan::Wait(Wait::StillOpen) } else { Plan::Forget };
     };
-    if picture.parent.deleted && picture.parent.id.is_some() && !memory.parent_one_by_one && node.is_file() {
+    if goes_with_parent(picture) && !memory.parent_one_by_one && node.is_file() {
         return Plan::Wait(Wait::ParentWillGo);
     }
     if node.is_folder() { deleted_folder(picture, item, memory) } else { deleted_file(picture, item) }
+}
+
+/// Whether the deleted folder of the node is, in Box too, the one that its item is in.
+fn goes_with_parent(picture: &Picture) -> bool {
+    let there = picture.remote.as_ref().and_then(|remote| remote.parent.as_ref());
+    picture.parent.deleted && picture.parent.id.is_some() && picture.parent.id.as_ref() == there
 }
 
 /// `DELETE` with `If-Match`: only the version that the program saw is deleted, where it saw it.
@@ -200,6 +206,9 @@ fn deleted_folder(picture: &Picture, item: BoxId, memory: FolderMemory) -> Plan 
         Inside::DeletedFiles if memory.one_by_one => Plan::Wait(Wait::ChildrenFirst),
         Inside::DeletedFiles if memory.listed => delete(true),
         Inside::DeletedFiles => Plan::List(picture.node.ino),
+        // What moves out may need this very name first, for the folder that it moves to.
+        Inside::Leaving if picture.name_wanted => step_aside(&picture.node),
+        Inside::Leaving => Plan::Wait(Wait::ChildrenFirst),
         Inside::Strangers if !memory.listed => Plan::List(picture.node.ino),
         Inside::Strangers if !memory.one_by_one => Plan::OneByOne,
         Inside::Strangers => Plan::Undelete,

@@ -1,8 +1,11 @@
-//! What a start makes of the spool files that the last run left (DESIGN.md section 5, closed or interrupted).
+//! What a start makes of the data files that the last run left (DESIGN.md section 5, closed or interrupted).
 
-use crate::base::Timestamp;
-use crate::content::{Content, SpoolFile};
-use crate::tree::{ContentRow, ContentState, StoredStamp, Tree, TreeError};
+use crate::base::{ContentId, Timestamp};
+use crate::content::{Content, Identity, Place, Saved, Stamp};
+use crate::tree::{self, ContentRow, ContentState, StoredStamp, Tree, TreeError};
+
+/// Contents read from the database at once.
+const PAGE: usize = 256;
 
 /// What was found in the spool.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,57 +18,150 @@ pub struct Recovered {
     pub rescued: u64,
 }
 
-/// Looks at every spool file. `power_cut` says that the machine stopped without the daemon: bytes that were not synced may be
-/// missing then, whatever the stamps say.
+/// How the last run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastRun {
+    /// Everything was put down, or there was none.
+    Orderly,
+    /// The daemon was killed; the machine went on.
+    Killed,
+    /// The machine stopped without the daemon: bytes that were not synced may be missing, whatever the stamps say.
+    PowerCut,
+}
+
+/// Looks at every content that Box has not confirmed, and at every data file that belongs to none.
 ///
 /// # Errors
-/// What the database reports; a spool file that cannot be read is logged and left where it is.
-pub fn recover(tree: &Tree, content: &Content, power_cut: bool, now: Timestamp) -> Result<Recovered, TreeError> {
+/// What the database reports; a data file that cannot be read is logged and left where it is.
+pub fn recover(tree: &Tree, content: &Content, last: LastRun, now: Timestamp) -> Result<Recovered, TreeError> {
     let mut found = Recovered::default();
-    let files = match content.spool_files() {
-        Ok(files) => files,
-        Err(error) => {
-            log::error!("the spool cannot be read: {error}");
-            return Ok(found);
+    let mut after = ContentId(0);
+    loop {
+        let rows = tree.contents(tree::Place::Spool, after, PAGE)?;
+        let Some(row) = rows.last() else { break };
+        after = row.id;
+        for row in &rows {
+            unconfirmed(tree, content, row, last, now, &mut found)?;
         }
-    };
-    for file in files {
-        match file {
-            Ok(file) => one(tree, content, &file, power_cut, now, &mut found)?,
-            Err(error) => log::error!("a spool file cannot be read, and stays where it is: {error}"),
-        }
+    }
+    strangers(tree, content, &mut found)?;
+    if last != LastRun::Orderly {
+        cached(tree, content, last)?;
     }
     Ok(found)
 }
 
-fn one(
+fn unconfirmed(
     tree: &Tree,
     content: &Content,
-    file: &SpoolFile,
-    power_cut: bool,
+    row: &ContentRow,
+    last: LastRun,
     now: Timestamp,
     found: &mut Recovered,
 ) -> Result<(), TreeError> {
-    let Some(row) = tree.content(file.id)? else {
-        found.rescued += 1;
-        match content.to_rescue(file.id) {
-            Ok(path) => log::warn!("a spool file that belongs to nothing is now {}", path.display()),
-            Err(error) => log::error!("a spool file that belongs to nothing cannot be moved: {error}"),
-        }
-        return Ok(());
-    };
-    let stamp = StoredStamp { size: file.stamp.size, mtime_ns: file.stamp.mtime_ns, ctime_ns: file.stamp.ctime_ns };
-    match fate(&row, stamp, power_cut) {
+    let Some(stamp) = stamp_of(tree, content, row)? else { return Ok(()) };
+    match fate(row, stamp, last) {
         Fate::Leave => {}
         Fate::Closed => {
             found.closed += 1;
-            tree.found_closed(file.id, now)?;
+            tree.found_closed(row.id, stamp, now)?;
         }
+        Fate::Interrupted if is_unchanged(content, row) => drop(tree.found_closed(row.id, stamp, now)?),
         Fate::Interrupted => {
             found.interrupted += 1;
-            if let Some(node) = tree.found_interrupted(file.id, stamp, now)? {
+            if let Some(node) = tree.found_interrupted(row.id, stamp, now)? {
                 log::warn!("'{}' was interrupted while it was written: it is kept, and not sent", node.name);
             }
+        }
+    }
+    Ok(())
+}
+
+/// The stamp of the data file, which is made if the daemon died before it could be; `None`, and told, where there is none.
+fn stamp_of(tree: &Tree, content: &Content, row: &ContentRow) -> Result<Option<StoredStamp>, TreeError> {
+    match content.stamp_of(row.id, Place::Spool) {
+        Ok(Some(stamp)) => return Ok(Some(stored(stamp))),
+        Ok(None) if is_unmade(row) => return make(tree, content, row),
+        Ok(None) => log::error!("the data file of content {} is gone", row.id),
+        Err(error) => log::error!("content {} cannot be read, and stays where it is: {error}", row.id),
+    }
+    Ok(None)
+}
+
+fn stored(stamp: Stamp) -> StoredStamp {
+    StoredStamp { size: stamp.size, mtime_ns: stamp.mtime_ns, ctime_ns: stamp.ctime_ns }
+}
+
+/// A name whose data file was still to be made.
+fn is_unmade(row: &ContentRow) -> bool {
+    row.state == ContentState::Writable && row.stamp.is_none() && row.origin.is_none() && row.size == 0
+}
+
+/// Makes the empty data file of a name; `None` if that cannot be: the next open tries again.
+fn make(tree: &Tree, content: &Content, row: &ContentRow) -> Result<Option<StoredStamp>, TreeError> {
+    let Ok(node) = tree.node(row.ino) else { return Ok(None) };
+    let identity = Identity {
+        ino: node.ino,
+        parent: node.parent,
+        parent_box_id: tree.node(node.parent)?.box_id,
+        name: node.name,
+        box_id: node.box_id,
+    };
+    let made = content.create(row.id, &identity).and_then(|file| file.stamp());
+    Ok(made.map(stored).inspect_err(|e| log::error!("content {} cannot be made: {e}", row.id)).ok())
+}
+
+/// A file that was opened for writing and has the bytes of its version: nobody wrote, or the same.
+fn is_unchanged(content: &Content, row: &ContentRow) -> bool {
+    let Some(origin) = row.origin.as_ref().filter(|_| row.ranges.is_none()) else { return false };
+    let Ok(file) = content.load(row.id, Saved { place: Place::Spool, ranges: None }) else { return false };
+    file.size().is_ok_and(|size| size == origin.size) && origin.sha1.is_some() && file.hash().ok() == origin.sha1
+}
+
+/// Spool files that the database does not know.
+fn strangers(tree: &Tree, content: &Content, found: &mut Recovered) -> Result<(), TreeError> {
+    let files = match content.spool_files() {
+        Ok(files) => files,
+        Err(error) => {
+            log::error!("the spool cannot be read: {error}");
+            return Ok(());
+        }
+    };
+    for file in files {
+        let file = match file {
+            Ok(file) => file,
+            Err(error) => {
+                log::error!("a spool file cannot be read, and stays where it is: {error}");
+                continue;
+            }
+        };
+        if tree.content(file.id)?.is_none() {
+            found.rescued += 1;
+            match content.to_rescue(file.id) {
+                Ok(path) => log::warn!("a spool file that belongs to nothing is now {}", path.display()),
+                Err(error) => log::error!("a spool file that belongs to nothing cannot be moved: {error}"),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Cache files that the database does not know are removed, and after a power cut those whose bytes were never synced.
+fn cached(tree: &Tree, content: &Content, last: LastRun) -> Result<(), TreeError> {
+    let files = match content.cached() {
+        Ok(files) => files,
+        Err(error) => {
+            log::error!("the cache cannot be read: {error}");
+            return Ok(());
+        }
+    };
+    for id in files.flatten() {
+        let useless = match tree.content(id)? {
+            None => true,
+            Some(row) => last == LastRun::PowerCut && row.state == ContentState::Clean && !row.durable,
+        };
+        if useless && let Err(error) = content.remove(id) {
+            log::warn!("cache file {id} cannot be removed: {error}");
         }
     }
     Ok(())
@@ -78,13 +174,13 @@ enum Fate {
     Interrupted,
 }
 
-fn fate(row: &ContentRow, stamp: StoredStamp, power_cut: bool) -> Fate {
+fn fate(row: &ContentRow, stamp: StoredStamp, last: LastRun) -> Fate {
     let as_closed = row.stamp == Some(stamp);
     match row.state {
         ContentState::Clean => Fate::Leave,
         // What was sealed is on the disk; what is not as sealed was written by a program that outlived the daemon.
         ContentState::Sealed { .. } if as_closed => Fate::Leave,
-        ContentState::Writable if as_closed && !power_cut => Fate::Closed,
+        ContentState::Writable if as_closed && (row.durable || last != LastRun::PowerCut) => Fate::Closed,
         ContentState::Sealed { .. } | ContentState::Writable => Fate::Interrupted,
     }
 }
@@ -100,14 +196,14 @@ mod tests {
         let stamp = StoredStamp { size: 1, mtime_ns: 2, ctime_ns: 3 };
         let sealed = ContentState::Sealed { sha1: Sha1Digest::of(b"x") };
         let other = StoredStamp { size: 2, ..stamp };
-        for (state, noted, power_cut, expected) in [
-            (ContentState::Clean, None, true, Fate::Leave),
-            (sealed, Some(stamp), true, Fate::Leave),
-            (sealed, Some(other), false, Fate::Interrupted),
-            (ContentState::Writable, Some(stamp), false, Fate::Closed),
-            (ContentState::Writable, Some(stamp), true, Fate::Interrupted),
-            (ContentState::Writable, Some(other), false, Fate::Interrupted),
-            (ContentState::Writable, None, false, Fate::Interrupted),
+        for (state, noted, last, expected) in [
+            (ContentState::Clean, None, LastRun::PowerCut, Fate::Leave),
+            (sealed, Some(stamp), LastRun::PowerCut, Fate::Leave),
+            (sealed, Some(other), LastRun::Killed, Fate::Interrupted),
+            (ContentState::Writable, Some(stamp), LastRun::Killed, Fate::Closed),
+            (ContentState::Writable, Some(stamp), LastRun::PowerCut, Fate::Interrupted),
+            (ContentState::Writable, Some(other), LastRun::Killed, Fate::Interrupted),
+            (ContentState::Writable, None, LastRun::Killed, Fate::Interrupted),
         ] {
             let row = ContentRow {
                 id: ContentId(1),
@@ -122,7 +218,10 @@ mod tests {
                 durable: false,
                 boot: String::new(),
             };
-            assert_eq!(fate(&row, stamp, power_cut), expected, "{state:?} {noted:?} {power_cut}");
+            assert_eq!(fate(&row, stamp, last), expected, "{state:?} {noted:?} {last:?}");
+            let synced = ContentRow { durable: true, ..row };
+            let kept = noted == Some(stamp) && state == ContentState::Writable;
+            assert!(!kept || fate(&synced, stamp, last) == Fate::Closed, "{last:?}");
         }
     }
 }

@@ -127,10 +127,7 @@ impl Engine {
     }
 
     fn failing(&self, node: &Node, hold: &Hold) -> Result<Failing, TreeError> {
-        let errno = match hold {
-            Hold::Failed { errno, .. } => Some(errno.clone()),
-            _ => None,
-        };
+        let errno = hold.error().map(|(errno, _)| errno.to_owned());
         let next_try = if hold.is_terminal() { None } else { self.tree().due_of(node.ino)? };
         Ok(Failing { path: self.tree().path(node.ino)?, errno, reason: hold_reason(hold), next_try })
     }

@@ -17,6 +17,8 @@ pub enum Ask {
     Fetch(FetchAsk),
     /// Look at everything that is not in Box at once, without settling (`wait`, unmount).
     Hurry,
+    /// Ask Box how much the account may hold, and note it.
+    Quota(oneshot::Sender<()>),
     /// Bring the present bytes of `ino` to Box without settling (durability `box`, `wait`).
     Push(PushAsk),
 }
@@ -53,6 +55,9 @@ pub enum AskError {
     Unreachable(String),
     #[error("Box refuses: {0}")]
     Refused(String),
+    /// It stays on this machine until the user, or a change, says otherwise; `errno` is the name of the program's error.
+    #[error("{reason}")]
+    Held { errno: String, reason: String },
     #[error("the sign-in is no longer valid")]
     SignInNeeded,
     #[error("this machine's disk is full")]

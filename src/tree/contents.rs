@@ -57,7 +57,7 @@ pub struct ContentRow {
     pub smallest: u64,
     /// The stamp of the last close or seal; `None` since a writer opened it.
     pub stamp: Option<StoredStamp>,
-    /// The sealed bytes are known to be on the disk.
+    /// The bytes with this stamp are known to be on the disk.
     pub durable: bool,
     /// Boot on which it was last written, as `boot_id` gives it.
     pub boot: String,
@@ -146,9 +146,12 @@ pub(super) fn put(db: &Connection, row: &ContentRow) -> Result<(), TreeError> {
         ContentState::Sealed { sha1 } => (2, Some(sha1.to_hex())),
     };
     let origin = row.origin.as_ref();
+    // Not replaced as a whole: when it was last used stays.
     let sql = format!(
-        "INSERT OR REPLACE INTO contents ({COLUMNS}) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)"
+        "INSERT INTO contents ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
+         ON CONFLICT (id) DO UPDATE SET ino = ?2, place = ?3, state = ?4, sha1 = ?5, origin_file = ?6, origin_version = ?7, \
+         origin_sha1 = ?8, origin_size = ?9, ranges = ?10, size = ?11, smallest = ?12, stamp_size = ?13, stamp_mtime = ?14, \
+         stamp_ctime = ?15, durable = ?16, boot = ?17"
     );
     db.prepare_cached(&sql)?.execute(params![
         row.id.0 as i64,

@@ -126,6 +126,26 @@ impl Tree {
         })
     }
 
+    /// A program has heard what the node's hold says.
+    pub fn told(&self, ino: Ino) -> Result<(), TreeError> {
+        self.write(|tx| {
+            let mut node = tx.node(ino)?;
+            node.hold = node.hold.map(Hold::now_told);
+            tx.put(&mut node)
+        })
+    }
+
+    /// Bytes that are on their way to Box: neither there nor held.
+    pub fn unsent_bytes(&self) -> Result<u64, TreeError> {
+        let inner = self.lock();
+        let mut statement = inner.db().prepare_cached(
+            "SELECT COALESCE(SUM(size), 0) FROM nodes WHERE dirty_since IS NOT NULL AND deleted = 0 AND kind = 0 \
+             AND (unsealed = 1 OR base_generation IS NULL OR base_generation <> generation) \
+             AND (hold IS NULL OR hold LIKE '%Retrying%')",
+        )?;
+        Ok(statement.query_row([], |r| r.get::<_, i64>(0))?.max(0) as u64)
+    }
+
     /// Nothing is left to do for the node: its flag is computed anew, and nothing is due.
     pub fn clean(&self, ino: Ino) -> Result<(), TreeError> {
         self.write(|tx| {

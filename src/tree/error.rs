@@ -32,3 +32,10 @@ pub enum TreeError {
     #[error("the database failed: {0}")]
     Sql(#[from] rusqlite::Error),
 }
+
+impl TreeError {
+    /// Whether the disk under the database has no room left.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, TreeError::Sql(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+    }
+}

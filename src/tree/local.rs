@@ -167,6 +167,17 @@ impl Tree {
         self.write(|tx| contents::put(tx, row))
     }
 
+    /// A clean content whose data file is gone starts again with nothing. `false`: the node has other bytes by now.
+    pub fn cold_again(&self, row: &ContentRow) -> Result<bool, TreeError> {
+        self.write(|tx| {
+            let there = tx.node(row.ino)?.content == Some(row.id) && contents::get(tx, row.id)?.is_some();
+            if there {
+                contents::put(tx, row)?;
+            }
+            Ok(there)
+        })
+    }
+
     /// Stores which ranges of a content are present; `None`: all.
     pub fn save_ranges(&self, id: ContentId, ranges: Option<Vec<u8>>) -> Result<(), TreeError> {
         self.write(|tx| {
@@ -212,6 +223,7 @@ impl Tree {
         self.write(|tx| {
             let mut node = tx.node(ino)?;
             let Some(mut row) = contents::get(tx, content)? else { return Ok(node) };
+            row.durable &= row.stamp == Some(stamp);
             row.stamp = Some(stamp);
             row.size = size;
             contents::put(tx, &row)?;
@@ -226,6 +238,17 @@ impl Tree {
                 tx.settle(ino, now)?;
             }
             Ok(node)
+        })
+    }
+
+    /// The bytes with this stamp are on the disk: a power cut does not take them.
+    pub fn synced(&self, content: ContentId, stamp: StoredStamp) -> Result<(), TreeError> {
+        self.write(|tx| {
+            let Some(mut row) = contents::get(tx, content)?.filter(|row| row.stamp == Some(stamp)) else {
+                return Ok(());
+            };
+            row.durable = true;
+            contents::put(tx, &row)
         })
     }
 

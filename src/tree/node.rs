@@ -78,17 +78,29 @@ pub struct Base {
     pub mtime_secs: i64,
 }
 
+/// What a program is told of a [`Hold::Suspect`].
+const DISK_FULL: &str = "ENOSPC";
+
 /// Why a dirty node is not worked on, beyond what follows from its neighbors.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Hold {
     /// A call failed for a reason that may heal; tried again at `due`.
     Retrying { reason: String },
-    /// Box refuses; nothing is tried until the user says so or the node changes.
-    Failed { reason: String, errno: String },
+    /// Box refuses; nothing is tried until the user says so or the node changes. `told`: a program has heard of it.
+    Failed {
+        reason: String,
+        errno: String,
+        #[serde(default)]
+        told: bool,
+    },
     /// The writer was killed, or the machine stopped, before the bytes were closed.
     Interrupted,
-    /// A limit was passed while the kernel wrote behind our back.
-    Suspect { reason: String },
+    /// A limit was passed while the kernel wrote behind our back. `told` as above.
+    Suspect {
+        reason: String,
+        #[serde(default)]
+        told: bool,
+    },
     /// Only the user can decide.
     NeedsUser { reason: String },
     /// Never sent to Box.
@@ -99,6 +111,28 @@ impl Hold {
     /// Whether only the user, or a change of the node, ends it.
     pub fn is_terminal(&self) -> bool {
         !matches!(self, Hold::Retrying { .. })
+    }
+
+    /// A refusal that no program has heard of yet.
+    pub fn failed(reason: impl Into<String>, errno: &str) -> Hold {
+        Hold::Failed { reason: reason.into(), errno: errno.to_owned(), told: false }
+    }
+
+    /// The name of the error that programs are told, and whether one has been told already.
+    pub fn error(&self) -> Option<(&str, bool)> {
+        match self {
+            Hold::Failed { errno, told, .. } => Some((errno, *told)),
+            Hold::Suspect { told, .. } => Some((DISK_FULL, *told)),
+            _ => None,
+        }
+    }
+
+    /// The same, after a program was told.
+    pub(super) fn now_told(mut self) -> Hold {
+        if let Hold::Failed { told, .. } | Hold::Suspect { told, .. } = &mut self {
+            *told = true;
+        }
+        self
     }
 }
 

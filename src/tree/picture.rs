@@ -24,6 +24,8 @@ pub struct Picture {
     pub slot: Option<SlotHolder>,
     /// Deleted folders: what is left inside, as far as Box told us.
     pub inside: Inside,
+    /// Deleted folders: a live node wants the name that this one still has in Box.
+    pub name_wanted: bool,
 }
 
 /// The parent folder as it matters to a child.
@@ -55,6 +57,8 @@ pub enum Inside {
     DeletedFiles,
     /// Something that is not deleted here, or has a version that we have not seen.
     Strangers,
+    /// Something that moves elsewhere, or of which a call of ours decides first.
+    Leaving,
 }
 
 /// Holders followed before a chain counts as no cycle: longer ones resolve one by one.
@@ -81,8 +85,12 @@ impl Tree {
             (Some(id), Presence::Deleted, NodeKind::Folder) => inside(db, id)?,
             _ => Inside::Nothing,
         };
+        let name_wanted = match &remote {
+            Some(remote) if inside == Inside::Leaving => is_name_wanted(db, remote)?,
+            _ => false,
+        };
         let attempts = open_attempts(db, &node, parent.id.as_deref())?;
-        Ok(Some(Picture { node, parent, remote, content, attempts, slot, inside }))
+        Ok(Some(Picture { node, parent, remote, content, attempts, slot, inside, name_wanted }))
     }
 }
 
@@ -141,16 +149,40 @@ fn inside(db: &Connection, folder: &str) -> Result<Inside, TreeError> {
     }
     let mut found = Inside::Nothing;
     for item in items {
-        let deleted = rows::by_item(db, &item.id)?.filter(|n| n.presence == Presence::Deleted);
-        found = match (deleted, found) {
-            (None, _) => return Ok(Inside::Strangers),
-            (Some(node), _) if node.is_folder() => Inside::Folders,
-            (Some(node), _) if node.base.as_ref().is_none_or(|b| b.version != item.version) => {
-                return Ok(Inside::Strangers);
-            }
-            (Some(_), Inside::Folders) => Inside::Folders,
-            (Some(_), _) => Inside::DeletedFiles,
+        found = match (what_is(db, &item, folder)?, found) {
+            (Inside::Leaving, _) => return Ok(Inside::Leaving),
+            (Inside::Strangers, _) | (_, Inside::Strangers) => Inside::Strangers,
+            (Inside::Folders, _) | (_, Inside::Folders) => Inside::Folders,
+            (other, _) => other,
         };
     }
     Ok(found)
+}
+
+/// What one item in a deleted folder is to its deletion.
+fn what_is(db: &Connection, item: &Remote, folder: &str) -> Result<Inside, TreeError> {
+    let undecided =
+        !attempts::on_item(db, &item.id)?.is_empty() || !attempts::filling(db, folder, &fold(&item.name))?.is_empty();
+    let node = rows::by_item(db, &item.id)?;
+    let node = match node {
+        _ if undecided => return Ok(Inside::Leaving),
+        None => return Ok(Inside::Strangers),
+        Some(node) => node,
+    };
+    Ok(match node.presence {
+        Presence::Here if rows::parent_id(db, &node)?.as_deref() != Some(folder) => Inside::Leaving,
+        Presence::Here => Inside::Strangers,
+        Presence::Deleted if node.is_folder() => Inside::Folders,
+        Presence::Deleted if node.base.as_ref().is_none_or(|b| b.version != item.version) => Inside::Strangers,
+        Presence::Deleted => Inside::DeletedFiles,
+    })
+}
+
+/// Whether a live node is to have, in Box, the name of `item`.
+fn is_name_wanted(db: &Connection, item: &Remote) -> Result<bool, TreeError> {
+    let folder = item.parent.clone().map(|id| rows::by_item(db, &BoxId::folder(id))).transpose()?.flatten();
+    Ok(match folder {
+        Some(folder) => !rows::folding(db, folder.ino, &item.name)?.is_empty(),
+        None => false,
+    })
 }

@@ -8,9 +8,9 @@ use crate::base::{ContentId, Ino, Timestamp};
 
 impl Tree {
     /// A spool content that was open when the last daemon died, found as its last close left it: closed, to be sealed.
-    /// `None` for a content that the tree does not know.
-    pub fn found_closed(&self, id: ContentId, now: Timestamp) -> Result<Option<Node>, TreeError> {
-        self.found(id, None, now)
+    /// `stamp` is how it was found. `None` for a content that the tree does not know.
+    pub fn found_closed(&self, id: ContentId, stamp: StoredStamp, now: Timestamp) -> Result<Option<Node>, TreeError> {
+        self.found(id, stamp, false, now)
     }
 
     /// A spool content that differs from its last close, or was never closed: kept under its name, told, not pushed. `stamp` is
@@ -21,13 +21,14 @@ impl Tree {
         stamp: StoredStamp,
         now: Timestamp,
     ) -> Result<Option<Node>, TreeError> {
-        self.found(id, Some(stamp), now)
+        self.found(id, stamp, true, now)
     }
 
     fn found(
         &self,
         id: ContentId,
-        interrupted: Option<StoredStamp>,
+        stamp: StoredStamp,
+        interrupted: bool,
         now: Timestamp,
     ) -> Result<Option<Node>, TreeError> {
         self.write(|tx| {
@@ -37,9 +38,9 @@ impl Tree {
                 row.state = ContentState::Writable;
                 node.unsealed = true;
             }
-            if let Some(stamp) = interrupted {
-                row.size = stamp.size;
-                row.stamp = Some(stamp);
+            row.size = stamp.size;
+            row.stamp = Some(stamp);
+            if interrupted {
                 node.attr.size = stamp.size;
                 node.hold = Some(Hold::Interrupted);
             }

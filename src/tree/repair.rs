@@ -1,12 +1,14 @@
 //! Local changes that the engine makes when Box and the mount cannot simply be brought together.
 
+use super::attempts;
 use super::contents::{self, ContentState, Place, StoredStamp};
 use super::error::TreeError;
 use super::news::{self, Learned};
 use super::node::{Hold, Node, Presence};
+use super::outcome;
 use super::remote;
 use super::rows;
-use super::store::Tree;
+use super::store::{Tree, Tx};
 use crate::base::{BoxId, ContentId, Ino, Timestamp};
 
 impl Tree {
@@ -22,7 +24,6 @@ impl Tree {
             node.base = None;
             node.time_refused = None;
             news::step_aside(tx, node, now, &mut learned)?;
-            tx.execute("DELETE FROM sessions WHERE ino = ?1", [ino.0 as i64])?;
             if let Some(remote) = remote.filter(|r| !r.trashed) {
                 news::appear(tx, &remote, now, &mut learned)?;
             }
@@ -30,12 +31,17 @@ impl Tree {
         })
     }
 
-    /// A deleted folder comes back: somebody put something into it. Whoever took its name here makes room.
+    /// A deleted folder comes back: somebody put something into it. A folder made here under its name becomes one with it; whoever
+    /// else took the name makes room.
     pub fn undelete(&self, ino: Ino, now: Timestamp) -> Result<Learned, TreeError> {
         self.write(|tx| {
             let mut learned = Learned::default();
             let mut node = tx.node(ino)?;
             for holder in rows::folding(tx, node.parent, &node.name)? {
+                if holder.is_folder() && holder.box_id.is_none() && !attempts::any_open(tx, holder.ino)? {
+                    merge_folders(tx, node, holder, now)?;
+                    return Ok(learned);
+                }
                 news::step_aside(tx, holder, now, &mut learned)?;
             }
             node.presence = Presence::Here;
@@ -81,7 +87,16 @@ impl Tree {
 
     /// The node's bytes cannot be had any more and Box has none: it is kept and told.
     pub fn give_up(&self, ino: Ino, reason: &str) -> Result<Node, TreeError> {
-        self.hold(ino, Some(Hold::Failed { reason: reason.to_owned(), errno: "EIO".to_owned() }), None)
+        self.hold(ino, Some(Hold::failed(reason, "EIO")), None)
+    }
+
+    /// Contents whose bytes Box has and that still lie in the spool, at most `limit`.
+    pub fn confirmed_in_spool(&self, limit: usize) -> Result<Vec<ContentId>, TreeError> {
+        let inner = self.lock();
+        let mut statement =
+            inner.db().prepare_cached("SELECT id FROM contents WHERE place = 0 AND state = 0 ORDER BY id LIMIT ?1")?;
+        let rows = statement.query_map([limit as i64], |r| r.get::<_, i64>(0))?;
+        rows.map(|r| Ok(ContentId(r? as u64))).collect()
     }
 
     /// Notes that a clean content lies in the cache after `relocate` moved it there. A content that a program began to write is
@@ -109,4 +124,20 @@ impl Tree {
     pub fn folder_of(&self, id: &str) -> Result<Option<Ino>, TreeError> {
         Ok(self.by_item(&BoxId::folder(id))?.map(|n| n.ino))
     }
+}
+
+/// The folder `holder`, which Box does not have, stands for the item of the deleted `node` from here on.
+fn merge_folders(tx: &mut Tx<'_>, mut node: Node, mut holder: Node, now: Timestamp) -> Result<(), TreeError> {
+    let (item, base) = (node.box_id.take(), node.base.take());
+    for mut child in outcome::deleted_below(tx, node.ino)? {
+        child.parent = holder.ino;
+        tx.put(&mut child)?;
+    }
+    tx.remove(node.ino)?;
+    holder.box_id = item;
+    holder.base = base;
+    holder.complete = false;
+    tx.put(&mut holder)?;
+    tx.due(holder.ino, Some(now))?;
+    tx.wake_children(holder.ino, now)
 }

@@ -169,7 +169,6 @@ pub(super) fn remove(db: &Connection, ino: Ino) -> Result<(), TreeError> {
     for sql in [
         "DELETE FROM nodes WHERE ino = ?1",
         "DELETE FROM xattrs WHERE ino = ?1",
-        "DELETE FROM sessions WHERE ino = ?1",
         "DELETE FROM contents WHERE ino = ?1",
         "DELETE FROM attempts WHERE ino = ?1 AND settled_at IS NULL",
     ] {

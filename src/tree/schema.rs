@@ -4,7 +4,7 @@ use super::error::TreeError;
 use rusqlite::Connection;
 
 /// The schema that this program writes. A later one is refused, an earlier one is upgraded step by step.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -92,6 +92,14 @@ CREATE INDEX contents_place ON contents (place, id);
 CREATE TABLE xattrs (ino INTEGER NOT NULL, name BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY (ino, name)) WITHOUT ROWID;
 ";
 
+/// What each schema adds to the one before: the first makes the second. A fresh database takes the same steps.
+const UPGRADES: [&str; SCHEMA as usize - 1] = ["
+ALTER TABLE contents ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX contents_used ON contents (used_at, id) WHERE place = 1 AND state = 0;
+CREATE INDEX contents_ino ON contents (ino);
+CREATE TABLE pins (ino INTEGER PRIMARY KEY);
+"];
+
 /// Milliseconds that a second connection waits for the lock; only a stray tool would hold one.
 const BUSY_MS: u64 = 5_000;
 
@@ -113,6 +121,7 @@ pub(super) fn prepare(db: &mut Connection) -> Result<(), TreeError> {
     match found {
         SCHEMA => Ok(()),
         0 => create(db),
+        earlier @ 1..SCHEMA => upgrade(db, earlier),
         newer if newer > SCHEMA => Err(TreeError::TooNew { found: newer, known: SCHEMA }),
         other => Err(TreeError::Damaged(format!("its schema {other} never existed"))),
     }
@@ -121,6 +130,17 @@ pub(super) fn prepare(db: &mut Connection) -> Result<(), TreeError> {
 fn create(db: &mut Connection) -> Result<(), TreeError> {
     let tx = db.transaction()?;
     tx.execute_batch(TABLES)?;
+    tx.pragma_update(None, "user_version", 1)?;
+    tx.commit()?;
+    upgrade(db, 1)
+}
+
+/// Takes every step from the schema `from`, in one transaction.
+fn upgrade(db: &mut Connection, from: i64) -> Result<(), TreeError> {
+    let tx = db.transaction()?;
+    for step in UPGRADES.iter().skip(from as usize - 1) {
+        tx.execute_batch(step)?;
+    }
     tx.pragma_update(None, "user_version", SCHEMA)?;
     tx.commit()?;
     Ok(())

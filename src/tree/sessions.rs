@@ -23,6 +23,8 @@ pub struct SessionRow {
     pub expires: Option<Timestamp>,
 }
 
+const COLUMNS: &str = "ino, content, generation, id, endpoints, part_size, size, file_id, parent, name, expires";
+
 fn from_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
     Ok(SessionRow {
         ino: Ino(row.get::<_, i64>(0)? as u64),
@@ -43,10 +45,7 @@ impl Tree {
     /// The session of the node, if one is open.
     pub fn session(&self, ino: Ino) -> Result<Option<SessionRow>, TreeError> {
         let inner = self.lock();
-        let mut statement = inner.db().prepare_cached(
-            "SELECT ino, content, generation, id, endpoints, part_size, size, file_id, parent, name, expires \
-             FROM sessions WHERE ino = ?1",
-        )?;
+        let mut statement = inner.db().prepare_cached(&format!("SELECT {COLUMNS} FROM sessions WHERE ino = ?1"))?;
         Ok(statement.query_row([ino.0 as i64], from_row).optional()?)
     }
 
@@ -70,6 +69,28 @@ impl Tree {
                 row.name,
                 row.expires.map(Timestamp::to_nanos),
             ])?;
+            Ok(())
+        })
+    }
+
+    /// Sessions for bytes that are not to be sent any more, at most `limit`. Not where a call for the node may be on its way:
+    /// that may be a commit.
+    pub fn useless_sessions(&self, limit: usize) -> Result<Vec<SessionRow>, TreeError> {
+        let inner = self.lock();
+        let mut statement = inner.db().prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM sessions s WHERE NOT EXISTS \
+             (SELECT 1 FROM attempts a WHERE a.ino = s.ino AND a.settled_at IS NULL) AND NOT EXISTS \
+             (SELECT 1 FROM nodes n WHERE n.ino = s.ino AND n.deleted = 0 AND n.content = s.content \
+             AND n.generation = s.generation AND n.base_generation IS NOT n.generation) LIMIT ?1"
+        ))?;
+        let rows = statement.query_map([limit as i64], from_row)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The session with this id is over.
+    pub fn forget_session(&self, id: &str) -> Result<(), TreeError> {
+        self.write(|tx| {
+            tx.prepare_cached("DELETE FROM sessions WHERE id = ?1")?.execute([id])?;
             Ok(())
         })
     }

@@ -1,6 +1,7 @@
 //! What the file system asks of the engine: hints that are not waited for, and needs that a request waits for.
 
 use super::error::{Need, VfsError};
+use super::trouble::meaning_of;
 use crate::base::Ino;
 use crate::content::{Arrived, DataFile, FetchError};
 use crate::tree::{Ask, AskError, FetchAsk, Origin, PushAsk};
@@ -42,6 +43,11 @@ impl Asks {
         let _ = self.0.try_send(Ask::Released(ino));
     }
 
+    /// The engine sends what is due or settling, at once. A hint like [`Asks::changed`].
+    pub fn hurry(&self) {
+        let _ = self.0.try_send(Ask::Hurry);
+    }
+
     /// Met when the folder is complete.
     pub fn list(&self, ino: Ino) -> Need {
         let asks = self.0.clone();
@@ -49,6 +55,18 @@ impl Asks {
             let (reply, answer) = oneshot::channel();
             asks.send(Ask::List { ino, reply }).await.map_err(|_| STOPPED)?;
             answer.await.map_err(|_| STOPPED)?.map(drop).map_err(refusal)
+        })
+    }
+
+    /// Met when Box was asked for the quota, whatever it said.
+    pub fn quota(&self) -> Need {
+        let asks = self.0.clone();
+        Need::new(async move {
+            let (reply, answer) = oneshot::channel();
+            asks.send(Ask::Quota(reply)).await.map_err(|_| STOPPED)?;
+            // Without an answer, what was known stays.
+            let _unknown = answer.await;
+            Ok(())
         })
     }
 
@@ -145,6 +163,7 @@ fn refusal(error: AskError) -> VfsError {
         AskError::Gone => VfsError::NotFound,
         AskError::Unreachable(_) | AskError::Stopping => VfsError::Unreachable,
         AskError::Refused(_) | AskError::SignInNeeded => VfsError::Denied,
+        AskError::Held { errno, .. } => meaning_of(&errno),
         AskError::DiskFull => VfsError::NoSpace,
         AskError::WrongBytes(_) => VfsError::Io(std::io::Error::other(error)),
     }

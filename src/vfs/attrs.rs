@@ -19,7 +19,7 @@ impl Vfs {
         let attr = match self.tree.node(ino) {
             Ok(node) => self.attr_of(&node, shard.get(ino))?,
             // Box and the database have forgotten it, but a program still has it open.
-            Err(TreeError::NoNode(_)) => forgotten(ino, shard.get(ino).ok_or(VfsError::Stale)?)?,
+            Err(TreeError::NoNode(_)) => self.forgotten(ino, shard.get(ino).ok_or(VfsError::Stale)?)?,
             Err(e) => return Err(self.tree_error(e)),
         };
         Ok((attr, self.settings.lifetime))
@@ -67,7 +67,7 @@ impl Vfs {
             NodeKind::File | NodeKind::WebLink => (FileKind::File, 1),
         };
         let nlink = if node.presence == Presence::Deleted { 0 } else { nlink };
-        let mut attr = shown(node.ino, kind, nlink, &node.attr);
+        let mut attr = self.shown(node.ino, kind, nlink, &node.attr);
         if node.kind == NodeKind::WebLink {
             attr.size = self.bookmark(node)?.len() as u64;
         }
@@ -75,6 +75,29 @@ impl Vfs {
             follow_file(&mut attr, inode)?;
         }
         Ok(attr)
+    }
+
+    fn forgotten(&self, ino: Ino, inode: &OpenInode) -> Result<Attr> {
+        let mut attr = self.shown(ino, FileKind::File, 0, &inode.attr);
+        follow_file(&mut attr, inode)?;
+        Ok(attr)
+    }
+
+    fn shown(&self, ino: Ino, kind: FileKind, nlink: u32, attr: &tree::Attr) -> Attr {
+        let owner = self.settings.owner;
+        Attr {
+            ino,
+            kind,
+            size: attr.size,
+            atime: attr.atime,
+            mtime: attr.mtime,
+            ctime: attr.ctime,
+            btime: attr.btime,
+            mode: attr.mode & !owner.umask.unwrap_or(0),
+            nlink,
+            uid: owner.uid.unwrap_or(attr.uid),
+            gid: owner.gid.unwrap_or(attr.gid),
+        }
     }
 
     /// Sets the size of a file, open or not. The caller holds its shard.
@@ -85,10 +108,11 @@ impl Vfs {
             NodeKind::Symlink | NodeKind::WebLink => return Err(VfsError::Invalid),
         }
         allow(self.rights(&node)?.upload)?;
-        self.check_quota(size)?;
+        self.check_quota(node.ino, size)?;
         match shard.get(node.ino) {
             Some(inode) if inode.writers > 0 => {
                 inode.file.truncate(size)?;
+                inode.trouble.cut(size);
                 self.save_ranges(&inode.file)?;
                 self.without_privileges(node)
             }
@@ -143,28 +167,6 @@ fn follow_file(attr: &mut Attr, inode: &OpenInode) -> Result<()> {
     attr.mtime = stamp.mtime();
     attr.ctime = attr.ctime.max(stamp.ctime());
     Ok(())
-}
-
-fn forgotten(ino: Ino, inode: &OpenInode) -> Result<Attr> {
-    let mut attr = shown(ino, FileKind::File, 0, &inode.attr);
-    follow_file(&mut attr, inode)?;
-    Ok(attr)
-}
-
-fn shown(ino: Ino, kind: FileKind, nlink: u32, attr: &tree::Attr) -> Attr {
-    Attr {
-        ino,
-        kind,
-        size: attr.size,
-        atime: attr.atime,
-        mtime: attr.mtime,
-        ctime: attr.ctime,
-        btime: attr.btime,
-        mode: attr.mode,
-        nlink,
-        uid: attr.uid,
-        gid: attr.gid,
-    }
 }
 
 /// A new owner takes set-user-id and set-group-id away, unless the mode is set as well.

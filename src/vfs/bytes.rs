@@ -1,6 +1,6 @@
 //! The bytes behind an inode: finding or making its data file, making it writable, noting what became of it.
 
-use super::asks::Source;
+use super::asks::{Asks, Source};
 use super::error::{Result, VfsError};
 use super::inodes::OpenInode;
 use super::state::{Vfs, now};
@@ -9,9 +9,13 @@ use crate::content::{ContentError, DataFile, Identity, Place, Ranges, Saved, Sta
 use crate::tree::{self, ContentRow, ContentState, Node, StoredStamp};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How often the bytes of a node are looked up again because news changed them meanwhile.
 const SWAPS: u32 = 4;
+
+/// The pause before the bytes of a node are looked up again that somebody has evicted just then.
+const MEANWHILE: Duration = Duration::from_millis(1);
 
 /// A node's data file, and what the database knows of it.
 pub(super) struct Bytes {
@@ -54,7 +58,19 @@ impl Vfs {
         };
         let ranges = row.ranges.as_deref().map(Ranges::from_bytes).transpose().map_err(io::Error::other)?;
         match self.content.load(row.id, Saved { place, ranges }) {
-            Ok(file) => Ok(Bytes { file, row }),
+            Ok(file) if cut_short(&file, &row)? => {
+                // Whatever the disk lost, the cache may: it is fetched again.
+                drop(file);
+                self.content.remove(row.id)?;
+                self.lost_bytes(node, row.clone(), ContentError::Lost { id: row.id })
+            }
+            Ok(file) => {
+                if let (ContentState::Clean, Some(sha1)) = (row.state, row.origin.as_ref().and_then(|o| o.sha1)) {
+                    file.expect(sha1);
+                }
+                self.content.used(row.id, now());
+                Ok(Bytes { file, row })
+            }
             Err(error @ ContentError::Lost { .. }) => self.lost_bytes(node, row, error),
             Err(error) => Err(error.into()),
         }
@@ -63,7 +79,11 @@ impl Vfs {
     fn cold_bytes(&self, node: &Node) -> Result<Bytes> {
         let row = self.tree.cold_content(node.ino, tree::Place::Cache).map_err(|e| self.tree_error(e))?;
         let file = self.content.create_cold(row.id, row.size)?;
+        if let Some(sha1) = row.origin.as_ref().and_then(|o| o.sha1) {
+            file.expect(sha1);
+        }
         file.set_mtime(node.attr.mtime)?;
+        self.content.used(row.id, now());
         Ok(Bytes { file, row })
     }
 
@@ -74,8 +94,14 @@ impl Vfs {
             (ContentState::Clean, Some(_)) => {
                 row.ranges = Some(Vec::new());
                 row.place = tree::Place::Cache;
-                self.tree.put_content(&row).map_err(|e| self.tree_error(e))?;
-                self.content.create_cold(row.id, row.size)?
+                if !self.tree.cold_again(&row).map_err(|e| self.tree_error(e))? {
+                    return Err(VfsError::Wait(Asks::pause(MEANWHILE)));
+                }
+                let file = self.content.create_cold(row.id, row.size)?;
+                if let Some(sha1) = row.origin.as_ref().and_then(|o| o.sha1) {
+                    file.expect(sha1);
+                }
+                file
             }
             (ContentState::Writable, None) if never_closed => self.content.create(row.id, &self.identity(node)?)?,
             _ => return Err(error.into()),
@@ -188,7 +214,13 @@ impl Vfs {
     }
 }
 
-fn stored(stamp: Stamp) -> StoredStamp {
+/// Whether a clean cache file is shorter or longer than its version.
+fn cut_short(file: &DataFile, row: &ContentRow) -> Result<bool> {
+    let clean = row.state == ContentState::Clean && file.place() == Place::Cache;
+    Ok(clean && row.origin.as_ref().is_some_and(|o| o.size == row.size) && file.size()? != row.size)
+}
+
+pub(super) fn stored(stamp: Stamp) -> StoredStamp {
     StoredStamp { size: stamp.size, mtime_ns: stamp.mtime_ns, ctime_ns: stamp.ctime_ns }
 }
 

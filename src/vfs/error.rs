@@ -52,6 +52,9 @@ pub enum VfsError {
     BeyondEnd,
     #[error("Box cannot be reached, and what is asked for is not on this machine")]
     Unreachable,
+    /// Box refuses what was written, for a reason that no other meaning has.
+    #[error("Box refuses it")]
+    Refused,
     #[error("Box took too long")]
     TimedOut,
     #[error("not supported")]

@@ -2,6 +2,8 @@
 
 use super::asks::Source;
 use super::error::{Result, VfsError};
+use super::inodes::OpenInode;
+use super::trouble::Trouble;
 use super::types::Fh;
 use crate::base::Ino;
 use crate::content::{DataFile, Stamp, Writer};
@@ -36,6 +38,7 @@ pub(super) struct FileHandle {
     pub pushed: Arc<Mutex<Option<Stamp>>>,
     pub ahead: ReadAhead,
     pub space: Mutex<Space>,
+    pub trouble: Arc<Trouble>,
 }
 
 /// How much of the room that was found free is used up.
@@ -47,10 +50,11 @@ pub(super) struct Space {
 }
 
 impl FileHandle {
-    pub fn new(ino: Ino, file: Arc<DataFile>, writer: Option<Writer>, source: Option<Source>) -> FileHandle {
+    pub fn new(ino: Ino, inode: &OpenInode, writer: Option<Writer>, source: Option<Source>) -> FileHandle {
         FileHandle {
             ino,
-            file,
+            file: inode.file.clone(),
+            trouble: inode.trouble.clone(),
             writer,
             source,
             asked_for_all: AtomicBool::new(false),

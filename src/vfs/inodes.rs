@@ -1,5 +1,6 @@
 //! The table of open inodes: one mode and one data file for each, from its first open to its last release.
 
+use super::trouble::Trouble;
 use super::types::Way;
 use crate::base::{ContentId, Ino};
 use crate::content::{DataFile, Stamp};
@@ -25,6 +26,7 @@ pub(super) enum Mode {
 }
 
 /// An inode with open handles.
+#[derive(Clone)]
 pub(super) struct OpenInode {
     pub mode: Mode,
     pub file: Arc<DataFile>,
@@ -35,6 +37,7 @@ pub(super) struct OpenInode {
     pub noted: Option<Stamp>,
     /// What the node said when it was last looked at, for the time after Box and the database have forgotten it.
     pub attr: Attr,
+    pub trouble: Arc<Trouble>,
 }
 
 /// What the kernel's page cache can hold of an inode: the bytes of this content at this generation.
@@ -63,6 +66,19 @@ impl Inodes {
         let shard = &self.shards[(ino.0 % SHARDS as u64) as usize];
         // Entries change in single steps, so that a panic elsewhere leaves them whole.
         shard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inodes {
+    /// The data files that the kernel writes by itself at present, with what goes wrong with them.
+    pub fn written_unseen(&self) -> Vec<(Arc<DataFile>, Arc<Trouble>)> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let unseen = shard.open.values().filter(|i| i.writers > 0 && i.mode == Mode::Passthrough);
+            found.extend(unseen.map(|i| (i.file.clone(), i.trouble.clone())));
+        }
+        found
     }
 }
 

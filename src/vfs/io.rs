@@ -1,22 +1,13 @@
 //! Reading and writing open files.
 
-use super::asks::Asks;
+use super::bytes::stored;
 use super::error::{Result, VfsError};
-use super::handles::{FileHandle, Handle, Space};
-use super::state::Vfs;
+use super::handles::{FileHandle, Handle};
+use super::state::{Durability, Vfs};
 use super::types::Fh;
-use crate::content::{Allocate, ContentError, Place, Read, Room, Seek, Writer};
+use crate::content::{Allocate, ContentError, Read, Seek, Writer};
 use std::ops::Range;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
-
-/// Room is looked for in steps of this size: looking costs about as much as writing 4 KiB, so it is lost in them.
-const ROOM_STEP_BYTES: u64 = 4 << 20;
-/// How long a write waits for uploads to free space; below the 30 s that any request may take.
-const ROOM_WAIT: Duration = Duration::from_secs(25);
-/// How often it looks meanwhile.
-const ROOM_PAUSE: Duration = Duration::from_millis(250);
 
 impl Vfs {
     /// Up to `size` bytes from `offset`; fewer only at the end of the file. Missing bytes are fetched first.
@@ -46,11 +37,16 @@ impl Vfs {
         let handle = self.handles.file(fh)?;
         let writer = writer(&handle)?;
         let written = u32::try_from(data.len()).map_err(|_| VfsError::Invalid)?;
-        self.take_room(&handle, offset, data.len() as u64)?;
+        let room = self.take_room(&handle, offset, data.len() as u64);
+        room.inspect_err(|error| handle.trouble.note(offset, error))?;
         match writer.write(offset, data) {
-            Ok(()) => {}
+            Ok(()) => handle.trouble.written(&(offset..offset + data.len() as u64)),
             Err(ContentError::Scattered) => return self.fetch_all(&handle),
-            Err(e) => return Err(e.into()),
+            Err(e) => {
+                let error = e.into();
+                handle.trouble.note(offset, &error);
+                return Err(error);
+            }
         }
         self.changed_cold(&handle)?;
         Ok(written)
@@ -80,16 +76,22 @@ impl Vfs {
     /// Everything written so far is on the disk when this returns, with the names that lead to it. Blocks for the disk.
     pub fn fsync(&self, fh: Fh, data_only: bool) -> Result<()> {
         let Handle::File(handle) = self.handles.get(fh)? else { return Ok(()) };
-        handle.file.sync(data_only)?;
+        // The times are part of what tells a later start that these are the bytes of now: data alone is not enough.
+        let before = handle.file.stamp()?;
+        handle.file.sync(data_only && handle.writer.is_none())?;
         if !handle.name_synced.swap(true, Ordering::Relaxed) {
             self.content.sync_spool()?;
         }
         if handle.writer.is_some() {
+            self.ask_if_outgrown(&handle)?;
             self.note_handle(&handle)?;
-            self.refuse_outgrown(&handle)?;
+            if handle.file.stamp()? == before {
+                self.tree.synced(handle.file.id(), stored(before)).map_err(|e| self.tree_error(e))?;
+            }
         }
         self.tree.sync().map_err(|e| self.tree_error(e))?;
-        if handle.writer.is_some() { self.await_box(&handle) } else { Ok(()) }
+        let waits = handle.writer.is_some() && self.settings.durability == Durability::Box;
+        if waits { self.await_box(&handle) } else { self.tell_always(handle.ino) }
     }
 
     /// A file that was not whole was written: what is present now is known before the answer, and the rest is on its way.
@@ -107,39 +109,6 @@ impl Vfs {
         let source = handle.source.clone().ok_or(VfsError::Stale)?;
         Err(VfsError::Wait(self.asks.fetch(source, all.clone(), all)))
     }
-
-    /// Refuses what Box would not take and what the disk has no room for. At the spool's limit a write waits a while for
-    /// uploads to free space, so that more than the disk holds can be copied in.
-    fn take_room(&self, handle: &FileHandle, offset: u64, bytes: u64) -> Result<()> {
-        let mut space = handle.space.lock().unwrap_or_else(PoisonError::into_inner);
-        if space.granted >= bytes {
-            space.granted -= bytes;
-            return Ok(());
-        }
-        let grown = handle.file.stamp()?.size.max(offset.saturating_add(bytes));
-        self.check_quota(grown)?;
-        let Some(found) = self.find_room(bytes)? else { return no_room(&mut space) };
-        // What is granted at once never passes what Box takes: the write that does is refused.
-        let granted = (found - bytes).min(self.quota_left(grown)?);
-        *space = Space { granted, full_since: None };
-        Ok(())
-    }
-
-    /// How much there is room for, in a step if possible; at least `bytes`.
-    fn find_room(&self, bytes: u64) -> Result<Option<u64>> {
-        for step in [bytes.max(ROOM_STEP_BYTES), bytes] {
-            match self.content.room_for(Place::Spool, step)? {
-                Room::Fits | Room::EvictFirst { .. } => return Ok(Some(step)),
-                Room::Full => {}
-            }
-        }
-        Ok(None)
-    }
-}
-
-fn no_room(space: &mut Space) -> Result<()> {
-    let since = *space.full_since.get_or_insert_with(Instant::now);
-    if since.elapsed() < ROOM_WAIT { Err(VfsError::Wait(Asks::pause(ROOM_PAUSE))) } else { Err(VfsError::NoSpace) }
 }
 
 fn writer(handle: &FileHandle) -> Result<&Writer> {

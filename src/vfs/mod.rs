@@ -16,14 +16,17 @@ mod lookup;
 mod names;
 mod open;
 mod quota;
+mod room;
 mod state;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod types;
+mod unrecorded;
 mod xattrs;
 
 pub use crate::content::Seek;
 pub use crate::tree::{Invalidation, RenameHow};
 pub use error::{Need, Result, VfsError};
-pub use state::{Durability, Settings, Vfs};
+pub use state::{Durability, Settings, ShownOwner, Vfs};
 pub use types::{Attr, Caller, DirEntry, Entry, Fh, FileKind, Looked, OpenHow, Opened, SetAttr, SetTime, StatFs, Way};

@@ -95,6 +95,9 @@ impl Vfs {
         self.changeable()?;
         let name = fresh_name(name)?;
         self.may_add_to(parent)?;
+        if kind == NodeKind::File {
+            self.await_room()?;
+        }
         let new = NewNode { parent, name, kind, mode, uid: caller.uid, gid: caller.gid, target };
         let node = self.tree.create(&new, now()).map_err(|e| self.tree_error(e))?;
         crate::base::failpoint("create.noted");

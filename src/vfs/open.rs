@@ -4,7 +4,7 @@ use super::bytes::Bytes;
 use super::error::{Result, VfsError};
 use super::handles::{FileHandle, Handle};
 use super::inodes::{Mode, OpenInode, Shard};
-use super::state::{Durability, Vfs, allow, existing_name};
+use super::state::{Durability, Vfs, allow, existing_name, now};
 use super::types::{Caller, Entry, Fh, OpenHow, Opened, Way};
 use crate::base::Ino;
 use crate::content::{DataFile, Place, Room, Stamp};
@@ -78,6 +78,10 @@ impl Vfs {
             NodeKind::WebLink => return self.open_bookmark(&node, how),
         }
         self.may_open(&node, how)?;
+        if how.write {
+            self.tell_once(ino)?;
+            self.await_room()?;
+        }
         if shard.get(ino).is_some() {
             return self.join(&mut shard, &node, how);
         }
@@ -106,17 +110,21 @@ impl Vfs {
     pub fn flush(&self, fh: Fh) -> Result<()> {
         let Handle::File(handle) = self.handles.get(fh)? else { return Ok(()) };
         if handle.writer.is_none() {
-            return Ok(());
+            return self.tell_once(handle.ino);
         }
+        self.ask_if_outgrown(&handle)?;
         self.note_handle(&handle)?;
-        self.refuse_outgrown(&handle)?;
-        self.await_box(&handle)
+        match self.settings.durability {
+            Durability::Local => self.tell_once(handle.ino),
+            Durability::Box => self.await_box(&handle),
+        }
     }
 
     /// The last use of the handle is over, maps included, except those that passthrough hides.
     pub fn release(&self, fh: Fh) -> Result<()> {
         let Handle::File(handle) = self.handles.remove(fh)? else { return Ok(()) };
         let (ino, wrote) = (handle.ino, handle.writer.is_some());
+        self.content.used(handle.file.id(), now());
         let mut shard = self.inodes.lock(ino);
         // The writer goes with it, so that the note is of the file at rest.
         drop(handle);
@@ -125,7 +133,10 @@ impl Vfs {
         inode.writers -= u32::from(wrote);
         let at_rest = wrote && inode.writers == 0;
         let last = inode.handles == 0;
-        let noted = if at_rest { self.note(ino, inode) } else { self.save_ranges(&inode.file) };
+        let noted = if at_rest { self.record(ino, inode) } else { self.save_ranges(&inode.file) };
+        if at_rest && noted.is_err() {
+            self.unrecorded.keep(ino, inode);
+        }
         if last {
             shard.remove(ino);
         }
@@ -143,16 +154,16 @@ impl Vfs {
     pub(super) fn note_handle(&self, handle: &FileHandle) -> Result<()> {
         let mut shard = self.inodes.lock(handle.ino);
         match shard.get(handle.ino) {
-            Some(inode) => self.note(handle.ino, inode),
+            Some(inode) => {
+                self.note(handle.ino, inode)?;
+                if handle.writer.is_some() { self.hold_troubled(handle.ino, inode) } else { Ok(()) }
+            }
             None => Ok(()),
         }
     }
 
-    /// With durability `box`: waits until Box has the bytes as they are now.
+    /// For durability `box`: waits until Box has the bytes as they are now.
     pub(super) fn await_box(&self, handle: &FileHandle) -> Result<()> {
-        if self.settings.durability == Durability::Local {
-            return Ok(());
-        }
         let stamp = handle.file.stamp()?;
         let pushed = handle.pushed.clone();
         let known = |pushed: &std::sync::Mutex<Option<Stamp>>| *pushed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,6 +172,7 @@ impl Vfs {
         if untouched || known(&pushed) == Some(stamp) {
             return Ok(());
         }
+        self.clear_refusal(handle.ino)?;
         let need = self.asks.push(handle.ino, move || {
             *pushed.lock().unwrap_or_else(PoisonError::into_inner) = Some(stamp);
         });
@@ -185,6 +197,7 @@ impl Vfs {
             self.make_writable(node, &mut bytes)?;
             inode.noted = None;
             if how.truncate {
+                inode.trouble.cut(0);
                 bytes.file.truncate(0)?;
                 self.save_ranges(&bytes.file)?;
             }
@@ -194,17 +207,18 @@ impl Vfs {
 
     /// Enters the inode into the table, in the mode it keeps until its last release.
     fn begin(&self, shard: &mut Shard, node: &Node, bytes: &Bytes, how: OpenHow) -> Result<()> {
-        let mode = self.mode_for(&bytes.file, how)?;
+        let mode = self.mode_for(node.ino, &bytes.file, how)?;
         let file = bytes.file.clone();
-        let inode = OpenInode { mode, file, handles: 0, writers: 0, noted: None, attr: node.attr };
+        let trouble = self.unrecorded.trouble_of(node.ino).unwrap_or_default();
+        let inode = OpenInode { mode, file, handles: 0, writers: 0, noted: None, attr: node.attr, trouble };
         shard.insert(node.ino, inode);
         Ok(())
     }
 
-    fn mode_for(&self, file: &DataFile, how: OpenHow) -> Result<Mode> {
+    fn mode_for(&self, ino: Ino, file: &DataFile, how: OpenHow) -> Result<Mode> {
         let possible = self.settings.passthrough && self.content.passthrough_file(file).is_some();
         let room = |bytes| self.content.room_for(Place::Spool, bytes);
-        let leaves = |bytes| Ok::<_, VfsError>(room(bytes)? == Room::Fits && self.quota_leaves(bytes)?);
+        let leaves = |bytes| Ok::<_, VfsError>(room(bytes)? == Room::Fits && self.quota_leaves(ino, bytes)?);
         let safe = possible && (!how.write || leaves(PASSTHROUGH_RESERVE_BYTES)?);
         Ok(if safe { Mode::Passthrough } else { Mode::Copying })
     }
@@ -222,14 +236,14 @@ impl Vfs {
         inode.writers += u32::from(how.write);
         let still = !node.unsealed && inode.writers == 0 && backing.is_none();
         let keep = shard.keeps(ino, still.then(|| (file.id(), node.generation)));
-        let way = match (backing, shard.get(ino)) {
-            (Some(backing), _) => Way::Passthrough(backing),
-            (None, Some(inode)) => inode.copying_way(keep),
-            (None, None) => return Err(VfsError::Stale),
+        let inode = shard.get(ino).ok_or(VfsError::Stale)?;
+        let way = match backing {
+            Some(backing) => Way::Passthrough(backing),
+            None => inode.copying_way(keep),
         };
         let writer = how.write.then(|| file.open_writer());
         let source = (!file.is_whole()).then(|| bytes.source(ino)).flatten();
-        let fh = self.handles.add(Handle::File(Arc::new(FileHandle::new(ino, file, writer, source))));
+        let fh = self.handles.add(Handle::File(Arc::new(FileHandle::new(ino, inode, writer, source))));
         Ok(Opened { fh, way })
     }
 }

@@ -1,10 +1,12 @@
 //! Box's limits on an account: what `df` says, and what is refused early.
 
 use super::error::{Result, VfsError};
-use super::handles::FileHandle;
 use super::state::Vfs;
 use super::types::StatFs;
-use crate::tree::Hold;
+use crate::base::Ino;
+use crate::tree::{Node, Quota};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The block size that `df` counts in.
 const BLOCK_BYTES: u32 = 4096;
@@ -13,28 +15,18 @@ const UNKNOWN_QUOTA_BYTES: u64 = 1 << 50;
 /// Characters, which is what Box counts; a name can have more bytes.
 const NAME_MAX: u32 = 255;
 
-/// Where the engine keeps what Box said, in `tree`'s values: three decimal numbers of bytes.
-const QUOTA_KEY: &str = "quota";
+/// A refusal rests on a word of Box's that is at most this old; above it, Box is asked again first.
+const SURE_FOR: Duration = Duration::from_secs(10);
+/// How long the sum of what is on its way is believed: it costs the database a millisecond for a thousand files.
+const SUM_FOR: Duration = Duration::from_secs(1);
 
-/// What an account may hold.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Quota {
-    pub total: u64,
-    pub used: u64,
-    /// The largest single file.
-    pub largest_file: u64,
-}
-
-impl Quota {
-    /// `TOTAL USED LARGEST`.
-    fn parse(text: &str) -> Option<Quota> {
-        let mut numbers = text.split_ascii_whitespace().map(|n| n.parse().ok());
-        Some(Quota { total: numbers.next()??, used: numbers.next()??, largest_file: numbers.next()?? })
-    }
-
-    fn free(&self) -> u64 {
-        self.total.saturating_sub(self.used)
-    }
+/// What is remembered about the quota besides Box's word.
+#[derive(Default)]
+pub(super) struct Doubt {
+    /// When Box was last asked because a refusal was near.
+    asked: Mutex<Option<Instant>>,
+    /// Bytes on their way, and when they were summed up.
+    unsent: Mutex<Option<(Instant, u64)>>,
 }
 
 impl Vfs {
@@ -45,53 +37,57 @@ impl Vfs {
         Ok(StatFs { block_size: BLOCK_BYTES, blocks: total / block, free: free / block, files: 0, name_max: NAME_MAX })
     }
 
-    /// Refuses a file of `size` bytes that Box would not take.
-    pub(super) fn check_quota(&self, size: u64) -> Result<()> {
-        let Some(quota) = self.quota()? else { return Ok(()) };
-        if size > quota.largest_file {
-            return Err(VfsError::TooBig);
+    /// Refuses that the file `ino` has `size` bytes if Box would not take them. Before a refusal Box is asked, unless it was a
+    /// moment ago.
+    pub(super) fn check_quota(&self, ino: Ino, size: u64) -> Result<()> {
+        let Some(refusal) = self.over_quota(ino, size)? else { return Ok(()) };
+        let mut asked = self.doubt.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if asked.is_some_and(|at| at.elapsed() < SURE_FOR) {
+            return Err(refusal);
         }
-        if size > quota.free() { Err(VfsError::OverQuota) } else { Ok(()) }
+        *asked = Some(Instant::now());
+        Err(VfsError::Wait(self.asks.quota()))
     }
 
-    /// How much further a file of `size` bytes may grow.
-    pub(super) fn quota_left(&self, size: u64) -> Result<u64> {
-        Ok(self.quota()?.map_or(u64::MAX, |q| q.free().min(q.largest_file).saturating_sub(size)))
+    /// Why Box would not take a file of `size` bytes in the place of `ino`, as far as is known.
+    pub(super) fn over_quota(&self, ino: Ino, size: u64) -> Result<Option<VfsError>> {
+        let Some(quota) = self.quota()? else { return Ok(None) };
+        if size > quota.largest_file {
+            return Ok(Some(VfsError::TooBig));
+        }
+        let over = size > quota.free() || size > quota.free().saturating_sub(self.unsent_others(ino)?);
+        Ok(over.then_some(VfsError::OverQuota))
     }
 
-    /// Under passthrough nobody sees the writes: a file that outgrew what Box takes is told at its close and not sent.
-    pub(super) fn refuse_outgrown(&self, handle: &FileHandle) -> Result<()> {
-        let refused = match self.check_quota(handle.file.stamp()?.size) {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
-        let errno = if matches!(refused, VfsError::TooBig) { "EFBIG" } else { "EDQUOT" };
-        let reason = "it is larger than Box has room for".to_owned();
-        let hold = Hold::Failed { reason, errno: errno.to_owned() };
-        self.tree.hold(handle.ino, Some(hold), None).map_err(|e| self.tree_error(e))?;
-        Err(refused)
+    /// How much further the file `ino` of `size` bytes may grow.
+    pub(super) fn quota_left(&self, ino: Ino, size: u64) -> Result<u64> {
+        let Some(quota) = self.quota()? else { return Ok(u64::MAX) };
+        let free = quota.free().saturating_sub(self.unsent_others(ino)?);
+        Ok(free.min(quota.largest_file).saturating_sub(size))
     }
 
     /// Whether Box would take `bytes` more, also in a single file.
-    pub(super) fn quota_leaves(&self, bytes: u64) -> Result<bool> {
-        Ok(self.quota()?.is_none_or(|quota| quota.free().min(quota.largest_file) >= bytes))
+    pub(super) fn quota_leaves(&self, ino: Ino, bytes: u64) -> Result<bool> {
+        Ok(self.quota_left(ino, 0)? >= bytes)
+    }
+
+    /// Bytes on their way to Box, those of `ino` left out.
+    fn unsent_others(&self, ino: Ino) -> Result<u64> {
+        let mut sum = self.doubt.unsent.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = match *sum {
+            Some((at, bytes)) if at.elapsed() < SUM_FOR => bytes,
+            _ => {
+                let bytes = self.tree.unsent_bytes().map_err(|e| self.tree_error(e))?;
+                *sum = Some((Instant::now(), bytes));
+                bytes
+            }
+        };
+        let counted = |node: &Node| node.dirty_since.is_some() && node.content_dirty();
+        let own = self.tree.node(ino).ok().filter(counted).map_or(0, |node| node.attr.size);
+        Ok(all.saturating_sub(own))
     }
 
     fn quota(&self) -> Result<Option<Quota>> {
-        let text = self.tree.meta(QUOTA_KEY).map_err(|e| self.tree_error(e))?;
-        Ok(text.as_deref().and_then(Quota::parse))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quota_is_three_numbers_or_unknown() {
-        assert_eq!(Quota::parse("100 40 7"), Some(Quota { total: 100, used: 40, largest_file: 7 }));
-        assert_eq!(Quota::parse("100 40"), None);
-        assert_eq!(Quota::parse(""), None);
-        assert_eq!(Quota::parse("a b c"), None);
+        self.tree.quota().map_err(|e| self.tree_error(e))
     }
 }

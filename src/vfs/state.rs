@@ -7,6 +7,9 @@ use super::asks::Asks;
 use super::error::{Result, VfsError};
 use super::handles::Handles;
 use super::inodes::Inodes;
+use super::quota::Doubt;
+use super::room::FullSince;
+use super::unrecorded::Unrecorded;
 use crate::base::{BoxId, Ino, NameError, Timestamp, boot_id, box_name, check_name};
 use crate::content::Content;
 use crate::tree::{Ask, Node, Rights, Tree, TreeError};
@@ -24,8 +27,19 @@ pub struct Settings {
     pub passthrough: bool,
     /// How long the kernel may believe names and attributes that it is not told otherwise about.
     pub lifetime: Duration,
+    /// As what every file and folder is shown, whatever this machine or Box keeps of it.
+    pub owner: ShownOwner,
     /// When close(2) and fsync(2) of a written file return.
     pub durability: Durability,
+}
+
+/// `uid=`, `gid=` and `umask=` of the mount; `None` shows what is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ShownOwner {
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+    /// Bits taken from every mode.
+    pub umask: Option<u32>,
 }
 
 /// Where the bytes are when a program hears that all is well.
@@ -46,6 +60,9 @@ pub struct Vfs {
     pub(super) inodes: Inodes,
     pub(super) handles: Handles,
     pub(super) boot: String,
+    pub(super) doubt: Doubt,
+    pub(super) full_since: FullSince,
+    pub(super) unrecorded: Unrecorded,
 }
 
 impl Vfs {
@@ -59,6 +76,9 @@ impl Vfs {
             inodes: Inodes::default(),
             handles: Handles::default(),
             boot: boot_id(),
+            doubt: Doubt::default(),
+            full_since: FullSince::default(),
+            unrecorded: Unrecorded::default(),
         }
     }
 
@@ -78,6 +98,7 @@ impl Vfs {
             TreeError::IsFolder => VfsError::IsDirectory,
             TreeError::NotEmpty => VfsError::NotEmpty,
             TreeError::IntoItself => VfsError::Invalid,
+            error if error.is_disk_full() => VfsError::NoSpace,
             TreeError::TooNew { .. } | TreeError::Damaged(_) | TreeError::Sql(_) => {
                 VfsError::Io(std::io::Error::other(error))
             }

@@ -107,7 +107,7 @@ fn state(node: &Node) -> String {
     match &node.hold {
         Some(Hold::LocalOnly) => "local-only".to_owned(),
         Some(Hold::Failed { reason, .. } | Hold::NeedsUser { reason }) => format!("failed: {reason}"),
-        Some(Hold::Suspect { reason }) => format!("failed: suspect: {reason}"),
+        Some(Hold::Suspect { reason, .. }) => format!("failed: suspect: {reason}"),
         Some(Hold::Interrupted) => "failed: interrupted while it was written".to_owned(),
         Some(Hold::Retrying { .. }) => "pending".to_owned(),
         None if node.dirty_since.is_some() => "pending".to_owned(),

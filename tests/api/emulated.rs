@@ -1,11 +1,8 @@
 //! Each call against Box as the emulator knows it.
 
-use crate::support::{client_of, local_file, meaning, noise, payload, read_all};
+use crate::support::{client_of, local_file, login, meaning, noise, payload, read_all, sign_in};
 use boxfs::base::{BoxId, Secret, Sha1Digest, Timestamp};
-use boxfs::box_api::{
-    BoxClient, Item, ItemChange, Meaning, NewFile, NewVersion, Payload, SessionTarget, StoredLogin, TokenPair,
-    TokenSource,
-};
+use boxfs::box_api::{App, BoxClient, Item, ItemChange, Meaning, NewFile, NewVersion, Payload, SessionTarget};
 use boxfs::emulator::{Emulator, Options};
 use std::sync::Arc;
 use std::time::Duration;
@@ -193,16 +190,14 @@ async fn a_stale_login_is_refreshed_by_rotation() {
     let emulator = Emulator::start(options).unwrap();
     let (access, refresh) = emulator.issue_tokens(&emulator.first_user()).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let store = dir.path().join("tokens");
-    let expires_at = Timestamp::now().after(Duration::from_secs(3600));
-    let pair = TokenPair { access: Secret::new(&access), refresh: Secret::new(&refresh), expires_at };
-    pair.save(&store).unwrap();
-    let login = StoredLogin { client_id, client_secret, store: store.clone() };
-    let client = crate::support::client_with(&emulator.url(), TokenSource::Refreshing(login));
+    let app = App { client_id, client_secret };
+    let store = sign_in(dir.path(), &emulator.url(), app, &access, &refresh);
+    let client = crate::support::client_with(&emulator.url(), login(&emulator.url(), &store));
     client.me().await.unwrap();
     emulator.expire_token(&access).unwrap();
     client.me().await.unwrap();
-    assert_ne!(TokenPair::load(&store).unwrap().refresh, pair.refresh);
+    let kept = store.load().unwrap().unwrap().tokens.unwrap();
+    assert_ne!(kept.refresh, Some(Secret::new(refresh)));
     // The emulator's clock runs ahead of the store's: only Box knows that the token is stale.
     emulator.advance_clock(Duration::from_secs(7200));
     client.me().await.unwrap();

@@ -107,7 +107,7 @@ async fn a_refusal_is_told_with_its_meaning_and_never_repeated() {
 async fn redirects_are_not_followed() {
     let server = Canned::start(|_, _| answer(302, "").with("location", "http://127.0.0.1:1/")).await;
     let error = client(&server.url).me().await.unwrap_err();
-    assert_eq!(error.meaning, Meaning::BadAnswer);
+    assert_eq!(error.meaning, Meaning::Intercepted);
     assert_eq!(server.seen().len(), 1);
 }
 

@@ -1,12 +1,17 @@
 //! What the tests have in common: clients, local files, item texts.
 
-use boxfs::base::{Secret, Sha1Digest};
-use boxfs::box_api::{ApiError, ApiLimits, BoxClient, ClientOptions, Download, Meaning, Payload, TokenSource};
+use boxfs::base::{Secret, Sha1Digest, Timestamp};
+use boxfs::box_api::{
+    ApiError, ApiLimits, App, BoxClient, ClientOptions, Download, Grant, Meaning, Owner, Payload, SignIn, SignInStore,
+    StoredSignIn, TokenSource, Tokens,
+};
 use boxfs::emulator::Emulator;
 use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 /// Of clients with a fixed token; no log may show it.
 pub const TOKEN: &str = "hunter2-developer-token";
@@ -22,6 +27,26 @@ pub fn client_of(emulator: &Emulator) -> BoxClient {
 pub fn client_with(server: &str, source: TokenSource) -> BoxClient {
     let options = ClientOptions { server: Some(server.to_owned()), limits: ApiLimits::Off, ..ClientOptions::default() };
     BoxClient::new(options, source).unwrap()
+}
+
+/// A stored sign-in by a browser, whose access token seems valid for another hour.
+pub fn sign_in(dir: &Path, server: &str, app: App, access: &str, refresh: &str) -> SignInStore {
+    let store = SignInStore::at(dir.join("sign-in.json"));
+    let tokens = Tokens {
+        access: Secret::new(access),
+        expires_at: Timestamp::now().after(Duration::from_secs(3600)).secs,
+        refresh: Some(Secret::new(refresh)),
+        spent: None,
+    };
+    let account = Owner { id: "1".into(), login: "ada@example.org".into() };
+    let (grant, server) = (Grant::OAuth { app }, Some(server.to_owned()));
+    let sign_in = SignIn { grant, server, as_user: None, account, tokens: Some(tokens), since: 0 };
+    store.lock().unwrap().save(&sign_in).unwrap();
+    store
+}
+
+pub fn login(server: &str, store: &SignInStore) -> TokenSource {
+    TokenSource::Stored(StoredSignIn { store: store.clone(), server: Some(server.to_owned()), account: None })
 }
 
 /// Bytes that differ everywhere, the same for each call.

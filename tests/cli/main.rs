@@ -1,6 +1,8 @@
 //! The command as a user types it: what wrong input is told, and what it leaves behind. Nothing here mounts.
 #![allow(clippy::unwrap_used)]
 
+mod messages;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

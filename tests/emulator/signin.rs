@@ -88,3 +88,18 @@ fn the_jwt_configuration_is_complete() {
     let wrong = format!("grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion=a.b.c&{CLIENT}");
     assert_eq!(token(&caller, &wrong).json()["error"], "invalid_grant");
 }
+
+#[test]
+fn a_spent_refresh_token_lives_until_what_it_brought_is_used() {
+    for until_use in [true, false] {
+        let (emulator, caller) = start(Options { refresh_token_until_use: until_use, ..Options::default() });
+        let (_, refresh) = emulator.issue_tokens(&emulator.first_user()).unwrap();
+        let spend = || token(&caller, &format!("grant_type=refresh_token&refresh_token={refresh}&{CLIENT}"));
+        let (lost, again) = (spend(), spend());
+        assert_eq!((lost.status, again.status), (200, if until_use { 200 } else { 400 }));
+        let used = if until_use { again } else { lost };
+        let used = Caller { token: used.json()["access_token"].as_str().unwrap().to_owned(), ..caller.clone() };
+        assert_eq!(used.get("/2.0/users/me").status, 200);
+        assert_eq!(spend().json()["error"], "invalid_grant");
+    }
+}

@@ -42,18 +42,24 @@ fn expect_arrival(world: &World, mount: &Mount, name: &str, bytes: &[u8]) {
     assert_eq!(item.version_ids.len(), 1, "{name}");
 }
 
-fn small_files_arrive_with_one_post_each(mode: Mode) {
-    let world = world_with_border(mode, BORDER_BYTES as u64);
-    let mount = world.mount();
-    let files = [0, 1, BORDER_BYTES - 1].map(|size| {
+/// Copies files of these sizes in, and waits until Box has them as they are here.
+#[track_caller]
+fn expect_arrivals<const N: usize>(world: &World, mount: &Mount, sizes: [usize; N]) {
+    let files = sizes.map(|size| {
         let name = format!("file-{size}");
-        let bytes = copy_in(&world, &mount, &name, size);
+        let bytes = copy_in(world, mount, &name, size);
         (name, bytes)
     });
     mount.wait();
     for (name, bytes) in &files {
-        expect_arrival(&world, &mount, name, bytes);
+        expect_arrival(world, mount, name, bytes);
     }
+}
+
+fn small_files_arrive_with_one_post_each(mode: Mode) {
+    let world = world_with_border(mode, BORDER_BYTES as u64);
+    let mount = world.mount();
+    expect_arrivals(&world, &mount, [0, 1, BORDER_BYTES - 1]);
     assert_eq!(world.uploads(), Calls { posts: 3, ..Calls::default() });
     assert_eq!(world.changing_requests().len(), 3, "{:#?}", world.changing_requests());
 }
@@ -62,15 +68,7 @@ fn large_files_arrive_with_session_parts_and_commit(mode: Mode) {
     let world = world_with_border(mode, BORDER_BYTES as u64);
     let mount = world.mount();
     let exactly_six_parts = 24 * MIB as usize;
-    let files = [BORDER_BYTES, BORDER_BYTES + 1, exactly_six_parts].map(|size| {
-        let name = format!("file-{size}");
-        let bytes = copy_in(&world, &mount, &name, size);
-        (name, bytes)
-    });
-    mount.wait();
-    for (name, bytes) in &files {
-        expect_arrival(&world, &mount, name, bytes);
-    }
+    expect_arrivals(&world, &mount, [BORDER_BYTES, BORDER_BYTES + 1, exactly_six_parts]);
     let expected = Calls { sessions: 3, parts: 5 + 5 + 6, commits: 3, ..Calls::default() };
     assert_eq!(world.uploads(), expected);
 }

@@ -15,6 +15,7 @@ in_both_modes!(
     times_are_exact_here_and_whole_seconds_in_box,
     mode_and_links_that_box_cannot_hold_stay_here,
     box_times_are_shown,
+    owner_and_umask_of_the_mount_hold_for_what_was_there_before,
 );
 
 fn the_quota_is_the_size_of_the_disk(mode: Mode) {
@@ -110,4 +111,32 @@ fn box_times_are_shown(mode: Mode) {
     assert_eq!(std::fs::read(mount.at("doc")).unwrap(), b"text");
     mount.wait();
     assert_eq!(world.changing_requests(), []);
+}
+
+fn owner_and_umask_of_the_mount_hold_for_what_was_there_before(mode: Mode) {
+    let world = World::new(mode);
+    world.emulator.act().write_file("/folder/in box", b"x").unwrap();
+    let look = |options: &[&str]| {
+        let mount = world.mounter("main").args(options.iter().copied()).start();
+        if !mount.at("folder/here").exists() {
+            std::fs::write(mount.at("folder/here"), "y").unwrap();
+            std::fs::set_permissions(mount.at("folder/here"), Permissions::from_mode(0o754)).unwrap();
+        }
+        let shown = ["", "folder", "folder/in box", "folder/here"].map(|path| {
+            let found = mount.at(path).metadata().unwrap();
+            (found.uid(), found.gid(), found.mode() & 0o777)
+        });
+        mount.wait();
+        mount.umount();
+        shown
+    };
+    let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let plain = [(uid, gid, 0o755), (uid, gid, 0o755), (uid, gid, 0o644), (uid, gid, 0o754)];
+    assert_eq!(look(&[]), plain);
+    let other = [(uid, 56, 0o700), (uid, 56, 0o700), (uid, 56, 0o600), (uid, 56, 0o700)];
+    assert_eq!(look(&["-o", "gid=56,umask=077"]), other);
+    if nix::unistd::geteuid().is_root() {
+        assert!(look(&["-o", "uid=1234"]).iter().all(|(uid, ..)| *uid == 1234));
+    }
+    assert_eq!(look(&[]), plain, "what is kept has not changed");
 }

@@ -71,7 +71,7 @@ fn status_tells_what_is_on_its_way(mode: Mode) {
     assert_eq!(status["online"], true, "{status:#}");
     assert_eq!(status["mountpoint"], mount.root.to_str().unwrap(), "{status:#}");
     let text = mount.command(&["status"], "").ok().stdout;
-    assert!(text.contains("1 item (1.00 MB) on its way"), "{text}");
+    assert!(text.contains("1 file (1.00 MB) on its way"), "{text}");
     mount.wait();
     let status = mount.status();
     assert_eq!(status["pending"]["count"], 0, "{status:#}");

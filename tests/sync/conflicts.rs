@@ -38,14 +38,7 @@ fn a_name_taken_by_others_makes_ours_a_copy() {
 fn a_folder_that_others_made_too_is_one_folder() {
     let mut rig = Rig::new(Options::default());
     rig.kill();
-    rig.mkdir("d");
-    rig.save("d/ours", b"ours");
-    rig.emulator().act().write_file("/d/theirs", b"theirs").unwrap();
-    rig.start();
-    rig.settled();
-    assert_eq!(rig.names(), ["/d", "/d/ours", "/d/theirs"]);
-    rig.list(rig.node("d").unwrap().ino);
-    assert!(rig.node("d/theirs").is_some());
+    rig.expect_one_folder_of_both("d");
 }
 
 #[test]

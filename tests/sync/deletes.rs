@@ -68,3 +68,47 @@ fn a_file_that_others_deleted_goes_here_too() {
     rig.emulator().act().trash("/doc").unwrap();
     eventually("it is gone here", || rig.node("doc").is_none() && rig.is_gone(node.ino));
 }
+
+#[test]
+fn a_file_moved_into_a_folder_that_is_deleted_before_box_hears_of_it_is_deleted_where_it_was() {
+    let mut rig = Rig::new(Options::default());
+    rig.mkdir("from");
+    rig.mkdir("to");
+    rig.save("from/doc", b"bytes");
+    rig.settled();
+    rig.kill();
+    rig.rename("from/doc", "to/doc", boxfs::tree::RenameHow::Replace);
+    rig.unlink("to/doc");
+    rig.rmdir("to");
+    rig.start();
+    rig.settled();
+    assert_eq!(rig.names(), ["/from"]);
+}
+
+#[test]
+fn a_folder_deleted_and_made_again_around_a_file_that_moved_out_is_one_folder() {
+    let mut rig = Rig::new(Options::default());
+    rig.mkdir("d");
+    rig.save("d/doc", b"bytes");
+    rig.save("d/other", b"goes");
+    rig.settled();
+    let id = rig.id("/d/doc");
+    rig.kill();
+    rig.rename("d/doc", "doc", boxfs::tree::RenameHow::Replace);
+    rig.unlink("d/other");
+    rig.rmdir("d");
+    rig.mkdir("d");
+    rig.rename("doc", "d/doc", boxfs::tree::RenameHow::Replace);
+    rig.start();
+    rig.settled();
+    assert_eq!((rig.names(), rig.id("/d/doc")), (vec!["/d".to_owned(), "/d/doc".to_owned()], id));
+}
+
+#[test]
+fn a_folder_made_again_and_what_somebody_put_into_the_old_one_are_one_folder() {
+    let mut rig = Rig::new(Options::default());
+    filled(&rig);
+    rig.kill();
+    remove_all(&rig);
+    rig.expect_one_folder_of_both("d");
+}

@@ -4,7 +4,7 @@ use boxfs::base::{Ino, Secret, Timestamp, boot_id};
 use boxfs::box_api::{ApiLimits, BoxClient, ClientOptions, TokenSource};
 use boxfs::content::{Content, Dirs, Identity, Limits};
 use boxfs::emulator::{Emulator, Options};
-use boxfs::sync::{Engine, Line, Parts, recover};
+use boxfs::sync::{Engine, LastRun, Line, Parts, recover};
 use boxfs::tree::{
     Ask, Attr, ContentState, Lookup, NewNode, Node, NodeKind, Place, Presence, RenameHow, StoredStamp, Tree,
 };
@@ -67,7 +67,7 @@ impl Rig {
 
     /// The engine starts, as after a start of the daemon.
     pub fn start(&mut self) {
-        recover(&self.tree, &self.content, false, Timestamp::now()).unwrap();
+        recover(&self.tree, &self.content, LastRun::Killed, Timestamp::now()).unwrap();
         let options =
             ClientOptions { server: Some(self.server.clone()), limits: ApiLimits::Off, ..ClientOptions::default() };
         let client = BoxClient::new(options, TokenSource::Fixed(Secret::new(self.token.clone()))).unwrap();
@@ -219,6 +219,21 @@ impl Rig {
         let emulator = self.emulator();
         let live = emulator.items().into_iter().filter(|i| !i.trashed);
         live.map(|i| (i.path, (i.kind == "file").then(|| emulator.read(&i.id, None).unwrap()))).collect()
+    }
+
+    /// While the engine is stopped, a folder is made here and a file goes into it, and somebody puts another file into the folder of
+    /// that name in Box: both end in one folder, there and here.
+    #[track_caller]
+    pub fn expect_one_folder_of_both(&mut self, folder: &str) {
+        let (ours, theirs) = (format!("{folder}/ours"), format!("{folder}/theirs"));
+        self.mkdir(folder);
+        self.save(&ours, b"ours");
+        self.emulator().act().write_file(&format!("/{theirs}"), b"theirs").unwrap();
+        self.start();
+        self.settled();
+        assert_eq!(self.names(), [format!("/{folder}"), format!("/{ours}"), format!("/{theirs}")]);
+        self.list(self.node(folder).unwrap().ino);
+        assert!(self.node(&theirs).is_some());
     }
 
     /// Paths of Box, the trash left out.

@@ -2,7 +2,7 @@
 
 use crate::rig::{Rig, eventually, noise};
 use boxfs::base::Sha1Digest;
-use boxfs::emulator::{Fault, FaultRule, FaultScript, Options};
+use boxfs::emulator::{Fault, FaultAnswer, FaultRule, FaultScript, Options};
 use boxfs::tree::RenameHow;
 
 const PART: u64 = 1 << 20;
@@ -146,4 +146,80 @@ fn a_file_renamed_many_times_is_one_move() {
     rig.settled();
     assert_eq!(rig.names(), ["/d", "/d/c"]);
     assert_eq!(rig.requests("PUT", "/files/"), 1);
+}
+
+#[test]
+fn the_session_of_a_file_that_is_deleted_or_written_anew_is_ended() {
+    for delete in [true, false] {
+        let mut rig = Rig::new(chunked());
+        rig.emulator().set_faults(stalled(9));
+        rig.save("large", &noise(5, LARGE));
+        eventually("eight parts are stored", || rig.emulator().sessions().first().is_some_and(|s| s.parts_stored == 8));
+        rig.kill();
+        rig.emulator().set_faults(FaultScript::default());
+        if delete {
+            rig.unlink("large");
+        } else {
+            rig.save("large", b"small by now");
+        }
+        rig.start();
+        rig.settled();
+        eventually("no session is left", || rig.emulator().sessions().is_empty());
+        assert_eq!(rig.names().is_empty(), delete);
+    }
+}
+
+/// The first `times` calls of this kind go wrong in this way.
+fn first(method: &str, path: &str, times: u64, fault: Fault) -> FaultScript {
+    let (method, path) = (Some(method.to_owned()), path.to_owned());
+    FaultScript {
+        seed: 1,
+        rules: vec![FaultRule { method, path, nth: None, times: Some(times), probability: None, fault }],
+    }
+}
+
+#[test]
+fn a_session_that_expired_during_a_long_outage_is_replaced() {
+    let mut rig = Rig::new(chunked());
+    let bytes = noise(6, LARGE);
+    rig.emulator().set_faults(stalled(9));
+    rig.save("large", &bytes);
+    eventually("eight parts are stored", || rig.emulator().sessions().first().is_some_and(|s| s.parts_stored == 8));
+    rig.kill();
+    rig.emulator().set_faults(FaultScript::default());
+    rig.emulator().advance_clock(std::time::Duration::from_secs(8 * 24 * 3600));
+    rig.start();
+    rig.settled();
+    assert_eq!(rig.emulator().find("/large").unwrap().sha1, Sha1Digest::of(&bytes).to_hex());
+    assert_eq!((rig.names().len(), rig.versions("/large")), (1, 1));
+}
+
+#[test]
+fn parts_that_box_stored_in_spite_of_a_500_are_not_sent_again() {
+    let rig = Rig::new(chunked());
+    let bytes = noise(7, LARGE);
+    let stored = Fault::AnswerAfter(FaultAnswer { status: 500, code: None, retry_after: None });
+    rig.emulator().set_faults(first("PUT", "*/upload_sessions/*", 3, stored));
+    rig.save("large", &bytes);
+    rig.settled();
+    assert_eq!(rig.emulator().find("/large").unwrap().sha1, Sha1Digest::of(&bytes).to_hex());
+    let parts =
+        rig.emulator().requests().into_iter().filter(|r| r.method == "PUT" && r.path.contains("/upload_sessions/"));
+    assert_eq!(parts.count(), PARTS, "no part was sent twice");
+}
+
+#[test]
+fn a_commit_whose_answer_was_lost_makes_one_version() {
+    for fault in [Fault::CloseAfter, Fault::AnswerAfter(FaultAnswer { status: 503, code: None, retry_after: None })] {
+        let rig = Rig::new(chunked());
+        rig.emulator().set_faults(first("POST", "*/commit", 1, fault.clone()));
+        rig.save("large", &noise(8, LARGE));
+        rig.settled();
+        rig.emulator().set_faults(first("POST", "*/commit", 1, fault.clone()));
+        rig.save("large", &noise(9, LARGE));
+        rig.settled();
+        assert_eq!((rig.names(), rig.versions("/large")), (vec!["/large".to_owned()], 2), "{fault:?}");
+        assert_eq!(rig.requests("PUT", "/upload_sessions/"), 2 * PARTS, "no byte was sent twice: {fault:?}");
+        assert!(rig.emulator().sessions().iter().all(|session| session.committed.is_some()), "{fault:?}");
+    }
 }

@@ -6,7 +6,7 @@ use crate::config::Passthrough;
 fn around(variables: &[(&str, &str)]) -> Surroundings {
     let home = [("HOME", "/home/ada")];
     let all = home.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Surroundings { variables: all.collect() }
+    Surroundings { variables: all.collect(), ..Surroundings::default() }
 }
 
 fn options(options: &[(&'static str, &str)]) -> CommandLine {
@@ -72,8 +72,10 @@ fn an_error_in_the_file_names_line_column_and_key() {
     for (text, expected) in [
         ("settle = 'soon'", "/c.toml:1:10: settle: 'soon' is not a duration"),
         ("\n  cache_size = 1", "/c.toml:2:3: unknown key 'cache_size'; did you mean 'cache-size'?"),
-        ("token = 'x'", "/c.toml:1:1: unknown key 'token'"),
-        ("settle = ", "/c.toml:1:"),
+        ("token = 'x'", "/c.toml:1:1: unknown key 'token'; a sign-in is not configured, 'boxfs login' makes it"),
+        ("settle = 1s", "/c.toml:1:10: settle: write the value in quotes"),
+        ("settle = 1\nsettle = 2", "/c.toml:2:1: settle: duplicate key"),
+        ("[profile.work]", "/c.toml:1:2: profile: the keys of one profile stand below [profiles.NAME]"),
         ("[profiles]\nwork = 1", "/c.toml:2:8: 'work' is a table"),
         ("[profiles.work]\nsettel = 1", "/c.toml:2:1: unknown key 'settel'; did you mean 'settle'?"),
         ("server = 'http://box.com'", "/c.toml:1:10: server: plain http is accepted for this machine only"),

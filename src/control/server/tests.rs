@@ -19,7 +19,7 @@ async fn answer_all(mut asked: mpsc::Receiver<Asked>) {
                 }
                 let _ = reply.send(Reply::Done).await;
             }
-            Request::Retry { .. } => reply.closed().await,
+            Request::Retry { .. } | Request::SignedIn => reply.closed().await,
             Request::Unmount { .. } => drop(reply),
         }
     }

@@ -60,6 +60,12 @@ impl Call {
     /// Who asks, by token, `As-User` and shared link; 401 where nobody.
     pub(in crate::emulator) fn who(&self) -> Result<Who, Refusal> {
         let token = self.token().ok_or_else(|| Refusal::unauthorized(None))?;
+        if self.desk.read(|store| store.ends_something(token)) {
+            self.desk.write(|store| {
+                store.first_use(token);
+                Ok(())
+            })?;
+        }
         self.desk.read(|store| {
             let mut who = store.who_has(token)?;
             if let Some(user) = self.header("as-user") {

@@ -137,7 +137,7 @@ fn exchange(store: &mut Store, form: &Form) -> Result<Answer, Refusal> {
     let only = only.map(|resource| resource_key(resource, &subject)).transpose()?;
     let expires_at = Some(store.now + store.options.access_token_secs);
     let token = random_token();
-    let row = Access { user: subject.user, expires_at, refresh: None, scopes: Some(scopes.clone()), only };
+    let row = Access { user: subject.user, expires_at, refresh: None, scopes: Some(scopes.clone()), only, ends: None };
     store.accesses.insert(token.clone(), row);
     let object = only.map(|key| json!({"type": key.kind.word(), "id": super::super::store::id_text(key)}));
     let restricted = scopes.iter().map(|scope| match &object {

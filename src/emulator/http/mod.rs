@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
 
+use super::clock;
 use super::desk::{Desk, Places};
 use super::faults::{Fault, FaultAnswer};
 use super::limits::Class;
@@ -168,9 +169,13 @@ fn record(door: Door, parts: &hyper::http::request::Parts) -> RequestRecord {
 
 fn response(answer: Answer, open: OpenRecord, fault: Option<&Fault>) -> Response<AnswerBody> {
     let status = answer.status;
+    let date = clock::http_date(open.desk.clock.now());
     let mut response = Response::new(AnswerBody::new(answer.payload, open, fault));
     *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
     *response.headers_mut() = answer.headers;
+    if let Ok(value) = date.parse() {
+        response.headers_mut().insert("date", value);
+    }
     // Differs from the error object's `request_id`, as at Box.
     if let Ok(value) = hex_id(32).parse() {
         response.headers_mut().insert("box-request-id", value);

@@ -108,7 +108,7 @@ pub(super) fn download(call: &Call, id: &str) -> Result<Answer, Refusal> {
     content.extents.iter().for_each(|extent| call.desk.contents.remove(extent.blob));
     call.desk.zip_sent(id);
     let mut answer = Answer::empty(200)
-        .header("content-type", "application/zip")
+        .header("content-type", "application/octet-stream")
         .header("content-length", content.size.to_string())
         .header("content-disposition", format!("attachment;filename*=UTF-8''{}.zip", encode(&job.name)));
     answer.payload = Payload::Content(reader);

@@ -224,6 +224,9 @@ pub(in crate::emulator) struct Access {
     pub(in crate::emulator) scopes: Option<Vec<String>>,
     #[serde(default)]
     pub(in crate::emulator) only: Option<Key>,
+    /// A refresh token that lives until this access token is used for the first time.
+    #[serde(default)]
+    pub(in crate::emulator) ends: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

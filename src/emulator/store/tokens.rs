@@ -25,21 +25,48 @@ impl Store {
             token
         });
         let expires_at = Some(self.now + self.options.access_token_secs);
-        let row = Access { user, expires_at, refresh: refresh.clone(), scopes: None, only: None };
+        let row = Access { user, expires_at, refresh: refresh.clone(), scopes: None, only: None, ends: None };
         let access = random_token();
         self.accesses.insert(access.clone(), row);
         Issued { access, refresh }
     }
 
-    /// Trades a refresh token for a pair; the old one is dead at once.
+    /// Trades a refresh token for a pair; the old one is dead at once, or as soon as the pair's access token is used.
     pub(in crate::emulator) fn refresh(&mut self, token: &str, client_id: &str) -> Result<Issued, Refusal> {
         let token = token.to_owned();
         let living = self.refreshes.get(&token).filter(|row| row.expires_at > self.now && row.client_id == client_id);
         let Some(user) = living.map(|row| row.user) else {
             return Err(Refusal::oauth(400, "invalid_grant", "Invalid refresh token"));
         };
-        self.refreshes.remove(&token);
-        Ok(self.issue(user, Some(client_id)))
+        let issued = self.issue(user, Some(client_id));
+        match self.accesses.get_mut(&issued.access) {
+            Some(access) if self.options.refresh_token_until_use => access.ends = Some(token),
+            _ => drop(self.refreshes.remove(&token)),
+        }
+        Ok(issued)
+    }
+
+    /// Whether the first use of an access token ends anything.
+    pub(in crate::emulator) fn ends_something(&self, access: &str) -> bool {
+        self.accesses.get(&access.to_owned()).is_some_and(|access| access.ends.is_some())
+    }
+
+    /// The first use of an access token: the refresh token that it came from dies, and every other pair from there.
+    pub(in crate::emulator) fn first_use(&mut self, access: &str) {
+        let access = access.to_owned();
+        let Some(ended) = self.accesses.get_mut(&access).and_then(|access| access.ends.take()) else { return };
+        let others: Vec<(String, Option<String>)> = self
+            .accesses
+            .rows()
+            .iter()
+            .filter(|(_, other)| other.ends.as_ref() == Some(&ended))
+            .map(|(token, other)| (token.clone(), other.refresh.clone()))
+            .collect();
+        for (token, refresh) in others {
+            self.accesses.remove(&token);
+            refresh.map(|refresh| self.refreshes.remove(&refresh));
+        }
+        self.refreshes.remove(&ended);
     }
 
     /// Whom an access token stands for.
@@ -57,17 +84,24 @@ impl Store {
     /// Kills a token of either kind and the other of its pair.
     pub(in crate::emulator) fn revoke(&mut self, token: &str) {
         let token = token.to_owned();
-        let refresh = self.accesses.remove(&token).and_then(|access| access.refresh).unwrap_or(token);
-        self.refreshes.remove(&refresh);
+        let refresh = match self.accesses.get(&token) {
+            Some(access) => access.refresh.clone(),
+            None => Some(token.clone()),
+        };
+        refresh.as_ref().map(|refresh| self.refreshes.remove(refresh));
+        let is_of_pair =
+            |other: &String, access: &Access| *other == token || (refresh.is_some() && access.refresh == refresh);
         let pair: Vec<String> = self
             .accesses
             .rows()
             .iter()
-            .filter(|(_, access)| access.refresh.as_ref() == Some(&refresh))
-            .map(|(token, _)| token.clone())
+            .filter(|(other, access)| is_of_pair(other, access))
+            .map(|(other, _)| other.clone())
             .collect();
         for token in pair {
-            self.accesses.remove(&token);
+            // What the pair came from dies with it.
+            let before = self.accesses.remove(&token).and_then(|access| access.ends);
+            before.map(|before| self.refreshes.remove(&before));
         }
     }
 

@@ -6,6 +6,7 @@ use crate::box_api::{ApiError, Applied, ExistingItem, Heals, Meaning};
 use crate::sync::backoff::backoff;
 use crate::sync::call::{Call, Target};
 use crate::sync::effect::{Answer, Effect, SealResult};
+use crate::sync::planner::hold_reason;
 use crate::sync::translate;
 use crate::tree::{AskError, Attempt, Finish, Hold, Presence, PushAsk, Settled, StoredStamp, TreeError};
 use std::time::Duration;
@@ -37,6 +38,7 @@ impl Core {
             SealResult::Sealed { stamp, sha1 } => match self.tree.sealed(ino, content, stored(stamp), sha1, open) {
                 Ok(node) => {
                     failpoint("seal.recorded");
+                    self.sessions_changed(now);
                     self.answer_pushes(ino)?;
                     self.tree.set_due(ino, Some(if node.unsealed { now.after(SEAL_AGAIN) } else { now }))
                 }
@@ -67,6 +69,7 @@ impl Core {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Result<(), TreeError> {
+        self.sessions_changed(now);
         let finish = match result {
             Ok(Answer::Item(item)) => Finish::Answered(Box::new(translate::remote(&item, &self.me))),
             Ok(Answer::Deleted) => Finish::Deleted,
@@ -193,9 +196,10 @@ impl Core {
                     self.retry(ino, error, now)
                 }
                 Heals::Never => {
-                    let hold = Hold::Failed { reason: error.to_string(), errno: errno_name(&error.meaning).to_owned() };
-                    self.tree.hold(ino, Some(hold), None)?;
-                    self.fail_pushes(ino, error)
+                    let hold = Hold::failed(error.to_string(), errno_name(&error.meaning));
+                    log::warn!("'{}' is refused: {error}", self.tree.path(ino).unwrap_or_default());
+                    self.tree.hold(ino, Some(hold.clone()), None)?;
+                    if self.fail_pushes(ino, &hold) { self.tree.told(ino) } else { Ok(()) }
                 }
             },
         }
@@ -274,7 +278,7 @@ impl Core {
     /// Stops new calls for a while if Box as a whole cannot be reached.
     pub(super) fn unreachable(&mut self, error: &ApiError, now: Timestamp) {
         let sign_in = matches!(error.meaning, Meaning::SignInNeeded);
-        if !sign_in && !matches!(error.meaning, Meaning::NotSent) {
+        if !sign_in && !matches!(error.meaning, Meaning::NotSent | Meaning::Intercepted) {
             return;
         }
         if self.outage.reason.is_none() {
@@ -282,6 +286,7 @@ impl Core {
         }
         let failures = self.outage.failures.saturating_add(1);
         let wait = backoff(failures, (self.jitter)(), None).min(Duration::from_secs(60));
+        self.give_up_pushes(&error.to_string());
         self.outage =
             Outage { failures, until: Some(now.after(wait)), reason: Some(error.to_string()), sign_in_needed: sign_in };
     }
@@ -299,11 +304,23 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn fail_pushes(&mut self, ino: Ino, error: &ApiError) -> Result<(), TreeError> {
-        for push in take_pushes(&mut self.pushes, ino) {
-            answer(Some(push.reply), Err(ask_error(error)));
+    /// Nobody waits for bytes that do not move until somebody does something about them.
+    /// Returns whether somebody waited.
+    pub(super) fn fail_pushes(&mut self, ino: Ino, hold: &Hold) -> bool {
+        let errno = hold.error().map_or("EIO", |(errno, _)| errno);
+        let pushes = take_pushes(&mut self.pushes, ino);
+        let any = !pushes.is_empty();
+        for push in pushes {
+            answer(Some(push.reply), Err(AskError::Held { errno: errno.to_owned(), reason: hold_reason(hold) }));
         }
-        Ok(())
+        any
+    }
+
+    /// Nobody waits for bytes that cannot leave: without Box, whoever closes or syncs hears so at once.
+    fn give_up_pushes(&mut self, reason: &str) {
+        for push in std::mem::take(&mut self.pushes) {
+            answer(Some(push.reply), Err(AskError::Unreachable(reason.to_owned())));
+        }
     }
 }
 

@@ -196,6 +196,7 @@ impl Core {
         out: &mut Vec<Effect>,
     ) -> Result<(), TreeError> {
         let settled = self.tree.settle_attempt(attempt.id, finish, now)?;
+        self.sessions_changed(now);
         self.after_settling(settled, out);
         self.tree.set_due(attempt.call.ino, Some(now))
     }
@@ -241,6 +242,9 @@ impl Core {
     }
 
     pub(super) fn follow(&mut self, learned: Learned, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+        if !learned.dropped.is_empty() {
+            self.sessions_changed(now);
+        }
         out.extend(learned.invalid.into_iter().map(Effect::Tell));
         out.extend(learned.dropped.into_iter().map(Effect::Drop));
         for id in learned.look_at {

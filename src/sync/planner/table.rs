@@ -37,6 +37,7 @@ fn picture(node: Node) -> Picture {
         attempts: Vec::new(),
         slot: None,
         inside: Inside::Nothing,
+        name_wanted: false,
     }
 }
 
@@ -144,12 +145,26 @@ fn a_deleted_folder_goes_recursively_only_after_a_fresh_listing_of_deleted_files
         (Inside::DeletedFiles, FolderMemory::default(), Plan::List(Ino(7))),
         (Inside::DeletedFiles, listed, delete(true)),
         (Inside::DeletedFiles, one_by_one, Plan::Wait(Wait::ChildrenFirst)),
+        (Inside::Leaving, one_by_one, Plan::Wait(Wait::ChildrenFirst)),
         (Inside::Strangers, FolderMemory::default(), Plan::List(Ino(7))),
         (Inside::Strangers, listed, Plan::OneByOne),
         (Inside::Strangers, one_by_one, Plan::Undelete),
     ] {
         assert_eq!(plan(&deleted_folder(inside), OpenState::default(), memory), expected, "{inside:?} {memory:?}");
     }
+}
+
+#[test]
+fn a_deleted_folder_gives_its_name_to_where_what_is_in_it_moves() {
+    let mut folder = deleted_folder(Inside::Leaving);
+    folder.name_wanted = true;
+    folder.node.base = Some(Base { parent: "0".to_owned(), name: folder.node.name.clone(), ..Base::default() });
+    let Plan::Call(Call::Update { item, name: Some(name), parent: None, .. }) = next(&folder) else {
+        panic!("{:?}", next(&folder))
+    };
+    assert_eq!(item, BoxId::folder("22"));
+    folder.node.base = Some(Base { parent: "0".to_owned(), name, ..Base::default() });
+    assert!(matches!(next(&folder), Plan::Wait(Wait::NameHeld { .. })), "once");
 }
 
 #[test]

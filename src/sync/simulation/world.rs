@@ -244,6 +244,9 @@ impl World {
                 let result = if is_cut(fault) { Err(cut()) } else { self.cloud.item(&id) };
                 self.outcomes.push(Event::Looked { id, result });
             }
+            Task::Effect(Effect::EndSession(session)) => {
+                self.outcomes.push(Event::SessionEnded { id: session.id, ended: !is_cut(fault) });
+            }
             Task::Effect(Effect::Drop(content)) => self.disk().remove(content),
             Task::Effect(Effect::ToCache(content)) => {
                 let disk = self.disk.clone();
@@ -251,7 +254,7 @@ impl World {
                 self.tree.move_to_cache(content, stamp).map_err(|e| e.to_string())?;
             }
             Task::Effect(Effect::Complete { ino, .. }) => self.outcomes.push(Event::Completed { ino, result: Ok(()) }),
-            Task::Effect(Effect::Fetch(_) | Effect::Follow(_) | Effect::Tell(_)) => {}
+            Task::Effect(Effect::Fetch(_) | Effect::Quota(_) | Effect::Follow(_) | Effect::Tell(_)) => {}
         }
         Ok(())
     }

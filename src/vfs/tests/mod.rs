@@ -47,7 +47,13 @@ struct Rig {
 }
 
 fn settings() -> Settings {
-    Settings { read_only: false, passthrough: false, lifetime: Duration::from_secs(60), durability: Durability::Local }
+    Settings {
+        read_only: false,
+        passthrough: false,
+        lifetime: Duration::from_secs(60),
+        owner: ShownOwner::default(),
+        durability: Durability::Local,
+    }
 }
 
 fn limits() -> Limits {
@@ -150,6 +156,7 @@ impl Engine {
             let bytes = &far.bytes[&ask.file_id];
             let end = ask.range.end.min(bytes.len() as u64);
             file.fill(ask.range.start, &bytes[ask.range.start as usize..end as usize]).unwrap();
+            assert_ne!(file.check().unwrap(), crate::content::Checked::Wrong);
             Ok(())
         };
         file.release_claim(ask.range, outcome);

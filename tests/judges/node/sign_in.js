@@ -54,6 +54,8 @@ async function aRefreshTokenIsGoodOnce() {
   const first = await auth.tokenStorage.get();
   const second = await auth.refreshToken(network());
   assert.notEqual(second.refreshToken, first.refreshToken);
+  // Until then the answer could have been lost.
+  await clientOf(auth).users.getUserMe();
   await auth.tokenStorage.store(first);
   const again = await refused(400, undefined, () => auth.refreshToken(network()));
   assert.equal(again.body.error, 'invalid_grant');

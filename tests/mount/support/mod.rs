@@ -1,12 +1,17 @@
 //! What the tests stand on: an emulated Box, mounts that cannot hang a test, programs with a time limit.
+//!
+//! The tests of mounts and of crashes share it.
+#![allow(dead_code, unused_imports, reason = "each of the two needs a part of it")]
 
 #[macro_use]
 mod mode;
 mod bytes;
 mod compare;
 mod eventually;
+mod gate;
 mod mount;
 mod mounter;
+mod person;
 mod run;
 mod table;
 mod watchdog;
@@ -15,10 +20,12 @@ mod world;
 pub use bytes::{bytes_of, sha1_hex, write_large};
 pub use compare::{Tree, assert_same_everywhere, tree_at, tree_in_box};
 pub use eventually::{eventually, eventually_ok};
+pub use gate::Gate;
 pub use mode::{Mode, in_mode};
 pub use mount::Mount;
-pub use mounter::boxfs;
-pub use run::{Ran, run, run_in};
+pub use mounter::{Mounter, boxfs};
+pub use person::{CLIENT_ID, CLIENT_SECRET, Person, browse, http_client, mode_of};
+pub use run::{Ran, run, run_in, run_told};
 pub use table::{is_mounted, mounts_below};
 pub use world::{Calls, TOKEN, World};
 

@@ -1,7 +1,7 @@
 //! A running mount whose daemon is a child of this process.
 
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -23,6 +23,7 @@ pub struct Mount {
     /// The mount point.
     pub root: PathBuf,
     pub state_dir: PathBuf,
+    pub cache_dir: PathBuf,
     pub log: PathBuf,
     home: PathBuf,
     daemon: Child,
@@ -36,8 +37,9 @@ impl Mount {
         let root = made_by.mountpoint();
         let pid = Pid::from_raw(i32::try_from(daemon.id()).unwrap());
         let watchdog = Some(Watchdog::start(limit, pid, root.clone()));
-        let (state_dir, log, home) = (made_by.state_dir(), made_by.log(), made_by.home.clone());
-        Mount { root, state_dir, log, home, daemon, watchdog, left_alone: false }
+        let (state_dir, cache_dir) = (made_by.state_dir(), made_by.cache_dir());
+        let (log, home) = (made_by.log(), made_by.home.clone());
+        Mount { root, state_dir, cache_dir, log, home, daemon, watchdog, left_alone: false }
     }
 
     /// A path in the mount, given relative to its root.
@@ -53,6 +55,16 @@ impl Mount {
     #[track_caller]
     pub fn command(&self, arguments: &[&str], path: &str) -> Ran {
         run(boxfs(&self.home).args(arguments).arg(self.at(path)), PROGRAM_LIMIT)
+    }
+
+    /// Like [`Mount::command`] on the whole mount, for what takes long.
+    #[track_caller]
+    pub fn command_within(&self, arguments: &[&str], limit: Duration) -> Ran {
+        run(boxfs(&self.home).args(arguments).arg(&self.root), limit)
+    }
+
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.daemon.try_wait(), Ok(None))
     }
 
     /// `boxfs wait` for everything; panics unless Box has it.
@@ -98,10 +110,23 @@ impl Mount {
     /// The exit code of a daemon that should end by itself soon; `None` after a signal.
     #[track_caller]
     pub fn ended(&mut self, limit: Duration) -> Option<i32> {
+        self.exit_status(limit).code()
+    }
+
+    /// How a daemon ended that dies by itself; leaves a dead mount.
+    #[track_caller]
+    pub fn death(mut self, limit: Duration) -> ExitStatus {
+        let status = self.exit_status(limit);
+        self.left_alone = true;
+        status
+    }
+
+    #[track_caller]
+    fn exit_status(&mut self, limit: Duration) -> ExitStatus {
         let started = Instant::now();
         loop {
             if let Some(status) = self.daemon.try_wait().unwrap() {
-                return status.code();
+                return status;
             }
             assert!(started.elapsed() < limit, "the daemon still runs after {limit:?}");
             std::thread::sleep(Duration::from_millis(5));

@@ -26,13 +26,24 @@ pub struct Mounter {
     server: String,
     token: String,
     arguments: Vec<OsString>,
+    variables: Vec<(String, String)>,
     limit: Duration,
 }
 
 impl Mounter {
     pub fn new(home: &Path, name: &str, mode: Mode, server: String, token: String) -> Mounter {
         let (home, name, state_name) = (home.to_owned(), name.to_owned(), name.to_owned());
-        Mounter { home, name, mode, state_name, server, token, arguments: Vec::new(), limit: MOUNT_LIMIT }
+        Mounter {
+            home,
+            name,
+            mode,
+            state_name,
+            server,
+            token,
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            limit: MOUNT_LIMIT,
+        }
     }
 
     pub fn token(mut self, token: &str) -> Mounter {
@@ -54,6 +65,12 @@ impl Mounter {
     /// More arguments of `boxfs mount`.
     pub fn args<I: IntoIterator<Item = S>, S: Into<OsString>>(mut self, arguments: I) -> Mounter {
         self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// A variable of the daemon's environment.
+    pub fn variable(mut self, name: &str, value: &str) -> Mounter {
+        self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -88,6 +105,7 @@ impl Mounter {
         command.env("BOXFS_SERVER", &self.server).env("BOXFS_TOKEN", &self.token);
         // The pace of real Box is not what most tests are about.
         command.env("BOXFS_API_LIMITS", "off").env("BOXFS_LOG_LEVEL", "debug");
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -1,7 +1,7 @@
 //! Programs with a time limit.
 
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -43,10 +43,18 @@ impl Ran {
 /// Runs `command` to its end; kills it and panics after `limit`.
 #[track_caller]
 pub fn run(command: &mut Command, limit: Duration) -> Ran {
+    run_told(command, "", limit)
+}
+
+/// Runs a program that reads `input`.
+#[track_caller]
+pub fn run_told(command: &mut Command, input: &str, limit: Duration) -> Ran {
     let started = Instant::now();
     let shown = format!("{command:?}");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}"));
+    // A program that reads nothing may be gone.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let stdout = read_all(child.stdout.take().unwrap());
     let stderr = read_all(child.stderr.take().unwrap());
     let status = loop {

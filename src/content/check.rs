@@ -1,0 +1,130 @@
+//! The comparison of a fetched content with Box's digest. The piece that would make it whole is held back until the digest is
+//! right, so that nobody reads to the end of wrong bytes, and the kernel is never handed a file that was not compared.
+
+use super::data_file::{DataFile, State, lock};
+use super::error::{Result, meaning};
+use super::ranges::Ranges;
+use super::usage::Place;
+use crate::base::{Sha1Digest, Sha1Hasher};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+/// Bytes digested at a time; the digest's lock is held, the others' are not.
+const STEP_BYTES: u64 = 1 << 20;
+
+/// A digest that grows with what has arrived without a gap from the start.
+#[derive(Default)]
+pub(super) struct Check {
+    expected: Option<Sha1Digest>,
+    hasher: Sha1Hasher,
+    upto: u64,
+}
+
+/// What [`DataFile::check`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// Nothing is held back: the content is not whole, was compared before, or has nothing to be compared with.
+    NotDue,
+    Right,
+    /// The bytes are not Box's; they are gone, and can be fetched again.
+    Wrong,
+}
+
+impl DataFile {
+    /// From here the content counts as whole only after its digest was found to be `sha1`. For clean contents in the cache that
+    /// are not whole yet.
+    pub fn expect(&self, sha1: Sha1Digest) {
+        let mut check = lock(&self.check);
+        let mut state = lock(&self.state);
+        if !self.is_whole() && self.place() == Place::Cache {
+            check.expected = Some(sha1);
+            state.compare = true;
+        }
+    }
+
+    /// Digests what is here already, so that little is left to do at the end. Blocks for the disk; does nothing while another
+    /// call is at it.
+    pub fn digest_ahead(&self) -> Result<()> {
+        let Ok(mut check) = self.check.try_lock() else { return Ok(()) };
+        if check.expected.is_some() { self.digest(&mut check) } else { Ok(()) }
+    }
+
+    /// Compares the content with what was expected if its last piece is held back. Blocks for the disk.
+    pub fn check(&self) -> Result<Checked> {
+        let mut check = lock(&self.check);
+        if lock(&self.state).held.is_none() {
+            return Ok(Checked::NotDue);
+        }
+        self.digest(&mut check)?;
+        let found = std::mem::take(&mut check.hasher).finish();
+        let right = check.expected == Some(found);
+        check.upto = 0;
+        let mut state = lock(&self.state);
+        let Some(held) = state.held.take() else { return Ok(Checked::NotDue) };
+        if right {
+            state.compare = false;
+            self.arrive(&mut state, held);
+            return Ok(Checked::Right);
+        }
+        let size = self.size()?;
+        self.lose(&mut state, &(0..size));
+        Ok(Checked::Wrong)
+    }
+
+    /// Moves the digest to the first byte that is not here.
+    fn digest(&self, check: &mut Check) -> Result<()> {
+        let file = self.reader();
+        let mut buffer = Vec::new();
+        loop {
+            let lost = self.lost();
+            let len = self.without_gap_from(check.upto)?.min(STEP_BYTES);
+            if len == 0 {
+                return Ok(());
+            }
+            buffer.resize(len as usize, 0);
+            file.read_exact_at(&mut buffer, check.upto).map_err(meaning("reading a data file"))?;
+            if self.lost() != lost {
+                // What was read may be a hole by now.
+                *check = Check { expected: check.expected, ..Check::default() };
+                continue;
+            }
+            check.hasher.update(&buffer);
+            check.upto += len;
+        }
+    }
+
+    /// Bytes from `offset` that are here, those held back included.
+    fn without_gap_from(&self, offset: u64) -> Result<u64> {
+        let size = self.size()?;
+        let state = lock(&self.state);
+        let end = state.with_held().missing(&(offset..size)).first().map_or(size, |gap| gap.start);
+        Ok(end.saturating_sub(offset))
+    }
+}
+
+impl State {
+    /// Whether `range` is the last piece of a content that has to be compared first; it is held back then.
+    pub(super) fn holds_back(&mut self, range: &Range<u64>) -> bool {
+        if !self.compare {
+            return false;
+        }
+        let gaps = self.presence.present().missing(&(0..u64::MAX));
+        let last = gaps.iter().all(|gap| range.start <= gap.start && gap.end <= range.end);
+        if last {
+            self.held = Some(range.clone());
+        }
+        last
+    }
+
+    /// The bytes are about to be a program's own: what was held back is here, uncompared.
+    pub(super) fn stop_comparing(&mut self) -> Option<Range<u64>> {
+        self.compare = false;
+        self.held.take()
+    }
+
+    fn with_held(&self) -> Ranges {
+        let mut here = self.presence.present().clone();
+        here.insert(self.held.clone().unwrap_or_default());
+        here
+    }
+}

@@ -1,0 +1,76 @@
+//! What the cache does with bytes that were not compared, and with room.
+
+use super::super::*;
+use crate::base::{ContentId, Sha1Digest};
+use std::path::Path;
+
+const ID: ContentId = ContentId(7);
+const MIB: u64 = 1 << 20;
+
+fn content(root: &Path, cache: u64) -> Content {
+    let dirs = Dirs { spool: root.join("spool"), cache: root.join("cache"), rescue: root.join("rescue") };
+    Content::open(dirs, Limits { spool: 1 << 40, cache, floor: 0 }).unwrap()
+}
+
+#[test]
+fn the_last_piece_counts_only_when_the_digest_is_right() {
+    let root = tempfile::tempdir().unwrap();
+    let file = content(root.path(), 1 << 40).create_cold(ID, 10).unwrap();
+    file.expect(Sha1Digest::of(b"0123456789"));
+    file.fill(5, b"56789").unwrap();
+    file.digest_ahead().unwrap();
+    assert_eq!(file.check().unwrap(), Checked::NotDue);
+    file.fill(0, b"01234").unwrap();
+    assert!(!file.is_whole());
+    assert_eq!(file.check().unwrap(), Checked::Right);
+    assert!(file.is_whole());
+}
+
+#[test]
+fn wrong_bytes_are_gone_and_can_be_fetched_again() {
+    let root = tempfile::tempdir().unwrap();
+    let file = content(root.path(), 1 << 40).create_cold(ID, 10).unwrap();
+    file.expect(Sha1Digest::of(b"0123456789"));
+    file.fill(0, b"01234").unwrap();
+    file.fill(5, b"5678X").unwrap();
+    assert_eq!(file.check().unwrap(), Checked::Wrong);
+    assert!(matches!(file.read(0, 10).unwrap(), Read::Missing(gaps) if gaps[0] == (0..10)));
+    file.fill(0, b"0123456789").unwrap();
+    assert_eq!(file.check().unwrap(), Checked::Right);
+    assert_eq!(file.read(0, 10).unwrap(), Read::Bytes(b"0123456789".to_vec()));
+}
+
+#[test]
+fn bytes_that_become_a_programs_own_are_not_compared() {
+    let root = tempfile::tempdir().unwrap();
+    let file = content(root.path(), 1 << 40).create_cold(ID, 5).unwrap();
+    file.expect(Sha1Digest::of(b"hello"));
+    file.fill(0, b"hellX").unwrap();
+    let writer = file.open_writer();
+    assert!(file.is_whole());
+    writer.write(4, b"!").unwrap();
+    assert_eq!(file.read(0, 5).unwrap(), Read::Bytes(b"hell!".to_vec()));
+}
+
+#[test]
+fn room_that_is_set_aside_is_taken() {
+    let root = tempfile::tempdir().unwrap();
+    let content = content(root.path(), 10 * MIB);
+    let first = content.reserve(6 * MIB).unwrap().ok().unwrap();
+    assert!(content.reserve(6 * MIB).unwrap().is_err());
+    drop(first);
+    assert!(content.reserve(6 * MIB).unwrap().is_ok());
+}
+
+#[test]
+fn a_partial_file_gives_back_what_lies_far_from_its_last_read() {
+    let root = tempfile::tempdir().unwrap();
+    let content = content(root.path(), 1 << 40);
+    let file = content.create_cold(ID, 20 * MIB).unwrap();
+    file.fill(0, &vec![7; 16 * MIB as usize]).unwrap();
+    let before = content.usage(Place::Cache);
+    assert_eq!(file.read(15 * MIB, 1).unwrap(), Read::Bytes(vec![7]));
+    content.give_back(MIB, MIB).unwrap();
+    assert!(content.usage(Place::Cache) + 13 * MIB <= before);
+    assert!(matches!(file.read(0, 1).unwrap(), Read::Missing(_)));
+}
