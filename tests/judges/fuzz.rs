@@ -50,8 +50,16 @@ fn fuzz(base: &str, uploads: bool) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("openapi.json");
     std::fs::write(&file, narrowed(uploads).to_string()).unwrap();
-    let mut command = Command::new(tools::python("fuzz.txt").join("bin/st"));
-    command.current_dir(dir.path()).arg("run").arg(&file).arg("--url").arg(format!("{}{base}", court.emulator.url()));
+    let tools = tools::python("fuzz.txt");
+    // Named to its own interpreter: the script's first line has the place where it was installed.
+    let mut command = Command::new(tools.join("bin/python"));
+    command
+        .arg(tools.join("bin/st"))
+        .current_dir(dir.path())
+        .arg("run")
+        .arg(&file)
+        .arg("--url")
+        .arg(format!("{}{base}", court.emulator.url()));
     command.args(["--header", &format!("Authorization: Bearer {}", court.emulator.token())]);
     command.args(["--checks", "not_a_server_error", "--phases", "fuzzing", "--suppress-health-check", "all"]);
     command.args(["--request-timeout", "30", "--no-color", "--warnings", "off", "--continue-on-failure"]);

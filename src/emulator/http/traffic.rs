@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use hyper::HeaderMap;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use super::super::requests::RequestRecord;
@@ -72,8 +72,11 @@ impl Traffic {
     }
 }
 
-/// Headers by name; of several with one name the last.
+/// Headers by name; of several with one name the last. Of a secret one it is told that it was there.
 fn plain(headers: &HeaderMap) -> Map<String, Value> {
-    let told = headers.iter().filter(|(name, _)| !SECRET_HEADERS.contains(&name.as_str()));
-    told.map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes())))).collect()
+    let told = |(name, value): (&HeaderName, &HeaderValue)| match SECRET_HEADERS.contains(&name.as_str()) {
+        true => (name.to_string(), json!("(secret)")),
+        false => (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))),
+    };
+    headers.iter().map(told).collect()
 }
