@@ -10,6 +10,7 @@ use super::super::refusal::Refusal;
 use super::super::store::{Act, Content, Key, Kind};
 use super::answer::{Answer, Payload};
 use super::call::{Call, encode, item_key};
+use super::Door;
 
 /// `GET /files/:id/content`: 302 to a URL of the download listener.
 pub(super) async fn redirect(call: &mut Call, id: &str) -> Result<Answer, Refusal> {
@@ -60,6 +61,7 @@ fn read_ticket(desk: &Desk, text: &str) -> Option<(u64, i64)> {
 /// The download listener's paths.
 pub(super) async fn route(call: &mut Call, path: &str) -> Result<Answer, Refusal> {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    super::routes::check(Door::Downloads, call.method.as_str(), &segments)?;
     match segments.as_slice() {
         ["d", "1", ticket, "download"] => download(call, ticket),
         ["2.0", "zip_downloads", id, "content"] => super::zips::download(call, id),
