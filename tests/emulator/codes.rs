@@ -191,7 +191,10 @@ fn trashed_file(w: &World) -> Reply {
 }
 
 fn reserved_name(w: &World) -> Reply {
-    let form = [("name=\"attributes\"", &br#"{"name":"n","parent":{"id":"0"}}"#[..]), ("name=\"file\"; filename=\"f\"", b"slow")];
+    let form = [
+        ("name=\"attributes\"", &br#"{"name":"n","parent":{"id":"0"}}"#[..]),
+        ("name=\"file\"; filename=\"f\"", b"slow"),
+    ];
     let body = crate::wire::form(&form);
     let (host, _) = crate::wire::split_url(&w.caller.base);
     let mut slow = crate::wire::connect(host);
@@ -240,7 +243,11 @@ const CODES: &[(u16, &str, How)] = &[
     (400, "bad_digest", Call(|w| w.upload(b"x", &[("Content-MD5", "0000")]))),
     (400, "digest_mismatch", Call(wrong_whole)),
     (400, "parts_mismatch", Call(missing_part)),
-    (400, "cyclical_folder_structure", Call(|w| w.caller.send_json("PUT", &w.folder(), json!({"parent": {"id": w.inner}})))),
+    (
+        400,
+        "cyclical_folder_structure",
+        Call(|w| w.caller.send_json("PUT", &w.folder(), json!({"parent": {"id": w.inner}}))),
+    ),
     (400, "folder_not_empty", Call(|w| w.caller.call("DELETE", &w.folder(), &[], b""))),
     (400, "item_name_invalid", Call(bad_name)),
     (400, "item_name_too_long", Call(|w| w.make(&"x".repeat(256)))),
@@ -319,7 +326,11 @@ const CODES: &[(u16, &str, How)] = &[
     (413, "request_entity_too_large", Call(|w| w.upload(&vec![0; LARGEST + 1], &[]))),
     (415, "unsupported_media_type", Call(|w| w.caller.send_json("PUT", &w.properties(), json!([])))),
     (429, "rate_limit_exceeded", Call(too_often)),
-    (500, "internal_server_error", Call(|w| w.caller.send_json("POST", "/2.0/folders/0/copy", json!({"parent": {"id": w.folder}})))),
+    (
+        500,
+        "internal_server_error",
+        Call(|w| w.caller.send_json("POST", "/2.0/folders/0/copy", json!({"parent": {"id": w.folder}}))),
+    ),
     (502, "bad_gateway", Script),
     (503, "unavailable", Script),
     (504, "gateway_timeout", Script),

@@ -80,13 +80,17 @@ fn help_has_examples_and_every_name_that_can_be_set() {
 
 #[test]
 fn options_are_set_by_name() {
-    let running = Running::start(&["--set", "download-202=1", "--set", "space_amount=1000", "--set", "calls_a_minute=6"]);
+    let running =
+        Running::start(&["--set", "download-202=1", "--set", "space_amount=1000", "--set", "calls_a_minute=6"]);
     let caller = running.caller();
     assert_eq!(caller.get("/2.0/users/me").json()["space_amount"], 1000);
     let file = caller.new_file("a", b"x");
     let content = format!("/2.0/files/{}/content", file["id"].as_str().unwrap());
     assert_eq!([caller.get(&content).status, caller.get(&content).status], [202, 302]);
-    assert_eq!([caller.get(&content).status, caller.get(&content).status, caller.get(&content).status], [302, 302, 429]);
+    assert_eq!(
+        [caller.get(&content).status, caller.get(&content).status, caller.get(&content).status],
+        [302, 302, 429]
+    );
     let wrong = Command::new(env!("CARGO_BIN_EXE_boxfs")).args(["emulator", "--set", "plan=perhaps"]).output().unwrap();
     assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("write yes or no"));

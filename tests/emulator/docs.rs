@@ -72,11 +72,8 @@ fn filled(caller: &Caller, path: &str, n: usize) -> String {
 
 #[test]
 fn each_row_of_the_page_leads_somewhere() {
-    let other = boxfs::emulator::UserOptions {
-        name: "Other".into(),
-        login: "other@example.com".into(),
-        token: "other".into(),
-    };
+    let other =
+        boxfs::emulator::UserOptions { name: "Other".into(), login: "other@example.com".into(), token: "other".into() };
     let (_emulator, caller) = start(Options { users: vec![other], ..Options::default() });
     let shared = caller.new_file("shared", b"x");
     let here = format!("/2.0/files/{}?fields=shared_link", shared["id"].as_str().unwrap());

@@ -91,11 +91,13 @@ fn a_realtime_url_is_good_for_as_many_polls_as_announced() {
 fn the_events_of_the_enterprise_are_narrowed_by_time_and_type() {
     let (emulator, caller) = start(Options::default());
     emulator.act().write_file("/a", b"x").unwrap();
-    let at = caller.get("/2.0/events?stream_position=0").json()["entries"][0]["created_at"].as_str().unwrap().to_owned();
+    let at =
+        caller.get("/2.0/events?stream_position=0").json()["entries"][0]["created_at"].as_str().unwrap().to_owned();
     emulator.advance_clock(Duration::from_secs(3600));
     emulator.act().write_file("/b", b"x").unwrap();
     emulator.act().rename("/b", "c").unwrap();
-    let later = caller.get("/2.0/events?stream_position=0").json()["entries"][1]["created_at"].as_str().unwrap().to_owned();
+    let later =
+        caller.get("/2.0/events?stream_position=0").json()["entries"][1]["created_at"].as_str().unwrap().to_owned();
     let admin = |query: &str| kinds(&caller.get(&format!("/2.0/events?stream_type=admin_logs&{query}")).json());
     assert_eq!(admin(""), ["ITEM_UPLOAD", "ITEM_UPLOAD", "ITEM_RENAME"]);
     assert_eq!(admin(&format!("created_after={later}")), ["ITEM_UPLOAD", "ITEM_RENAME"]);

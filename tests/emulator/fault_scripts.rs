@@ -169,7 +169,8 @@ fn a_probability_hits_some_calls_and_the_same_ones_for_the_same_seed() {
 #[test]
 fn only_the_nth_call_that_matches_is_hit() {
     let (emulator, caller) = start(Options::default());
-    let script = "rules: [{method: GET, path: '/2.0/users/*', nth: 3, do: {kind: answer, status: 429, retry_after: 7}}]";
+    let script =
+        "rules: [{method: GET, path: '/2.0/users/*', nth: 3, do: {kind: answer, status: 429, retry_after: 7}}]";
     play(&emulator, script);
     let statuses: Vec<u16> = (0..5)
         .map(|_| {

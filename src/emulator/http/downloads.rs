@@ -8,9 +8,9 @@ use super::super::clock;
 use super::super::desk::Desk;
 use super::super::refusal::Refusal;
 use super::super::store::{Act, Content, Key, Kind};
+use super::Door;
 use super::answer::{Answer, Payload};
 use super::call::{Call, encode, item_key};
-use super::Door;
 
 /// `GET /files/:id/content`: 302 to a URL of the download listener.
 pub(super) async fn redirect(call: &mut Call, id: &str) -> Result<Answer, Refusal> {

@@ -70,11 +70,8 @@ const API: &[Route] = &[
 ];
 
 /// The listener of download URLs and of the realtime server.
-const DOWNLOADS: &[Route] = &[
-    ("GET HEAD", "/d/1/:ticket/download"),
-    ("GET", "/2.0/zip_downloads/:id/content"),
-    ("GET", "/subscribe"),
-];
+const DOWNLOADS: &[Route] =
+    &[("GET HEAD", "/d/1/:ticket/download"), ("GET", "/2.0/zip_downloads/:id/content"), ("GET", "/subscribe")];
 
 /// Every row as `GET PUT /path/:id`.
 pub(in crate::emulator) fn all() -> impl Iterator<Item = String> {

@@ -128,7 +128,8 @@ fn collect(store: &Store, mut open: Vec<(String, Key)>) -> Vec<(String, Content)
 /// `GET /zip_downloads/:id/content` on the download listener.
 pub(super) fn download(call: &Call, id: &str) -> Result<Answer, Refusal> {
     super::only(call, Method::GET)?;
-    let job = call.desk.archives.get(id).filter(|job| job.expires > call.desk.clock.now()).ok_or_else(Refusal::not_found)?;
+    let job =
+        call.desk.archives.get(id).filter(|job| job.expires > call.desk.clock.now()).ok_or_else(Refusal::not_found)?;
     let content = write_archive(&call.desk, &job.files)?;
     let mut reader = call.desk.contents.read(&content, 0, content.size);
     reader.open_first()?;
