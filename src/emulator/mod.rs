@@ -11,6 +11,7 @@
 
 mod actor;
 mod app_key;
+mod archives;
 mod clock;
 mod contents;
 mod desk;
@@ -21,6 +22,8 @@ mod journal;
 mod limits;
 mod listen;
 mod options;
+mod polls;
+mod private;
 mod refusal;
 mod report;
 mod requests;

@@ -1,5 +1,6 @@
 //! What is said on the wire, for those who judge it: one JSON line for each call, with the bodies that are JSON or forms
-//! and the attributes of uploads. Never bytes of files, never tokens. Off unless a directory for it is named.
+//! and the attributes of uploads. Never bytes of files, nor who
+//! asks; tokens stand in answers that hand them out. Off unless a directory for it is named.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
+use super::super::private::open_private;
 use super::super::requests::RequestRecord;
 use super::answer::{Answer, Payload};
 use super::call::Call;
@@ -33,7 +35,7 @@ impl Traffic {
         let Some(dir) = named else { return Ok(Traffic(None)) };
         fs::create_dir_all(&dir)?;
         let name = format!("{}-{}.jsonl", std::process::id(), STARTED.fetch_add(1, Ordering::Relaxed));
-        let file = File::options().append(true).create(true).open(dir.join(name))?;
+        let file = open_private(&dir.join(name), File::options().append(true).create(true))?;
         Ok(Traffic(Some(Mutex::new(file))))
     }
 
