@@ -121,8 +121,14 @@ pub fn conflict_name(name: &str, host: &str, date: &str, mut taken: impl FnMut(&
 
 /// Whether `name` was made by [`conflict_name`].
 pub fn is_conflict_name(name: &str) -> bool {
-    let (stem, _) = split_extension(name);
-    stem.contains(CONFLICT_MARK) && stem.ends_with(')')
+    original_name(name).is_some()
+}
+
+/// The name that a conflict copy was called before [`conflict_name`]; `None` for what is no such copy.
+pub fn original_name(name: &str) -> Option<String> {
+    let (stem, extension) = split_extension(name);
+    let at = stem.rfind(CONFLICT_MARK).filter(|_| stem.ends_with(')'))?;
+    Some(format!("{}{extension}", &stem[..at]))
 }
 
 const CONFLICT_MARK: &str = " (conflict ";
@@ -185,6 +191,8 @@ mod tests {
         let name = conflict_name("plan.txt", "desk", "2026-01-02", |_| false);
         assert_eq!(name, "plan (conflict desk 2026-01-02).txt");
         assert!(is_conflict_name(&name));
+        assert_eq!(original_name(&name).as_deref(), Some("plan.txt"));
+        assert_eq!(original_name("plan (conflict.txt"), None);
         let second = conflict_name("plan.txt", "desk", "2026-01-02", |n| n == name);
         assert_eq!(second, "plan (conflict desk 2026-01-02 2).txt");
         assert_eq!(conflict_name(&name, "desk", "2026-01-03", |n| n == name), second);

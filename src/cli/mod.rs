@@ -6,6 +6,7 @@ mod account;
 mod background;
 mod completions;
 mod config;
+mod conflicts;
 mod daemon;
 mod demo;
 mod detach;
@@ -29,6 +30,7 @@ mod state_dir;
 mod status;
 mod status_text;
 mod terminal;
+mod trouble_text;
 mod umount;
 mod wait;
 mod whoami;
@@ -58,6 +60,7 @@ enum Command {
     Status(status::Arguments),
     Wait(wait::Arguments),
     Retry(retry::Arguments),
+    Conflicts(conflicts::Arguments),
     Login(Box<login::Arguments>),
     Logout(Box<logout::Arguments>),
     Whoami(Box<whoami::Arguments>),
@@ -81,6 +84,7 @@ pub fn run() -> ExitCode {
         Command::Status(arguments) => status::run(&arguments),
         Command::Wait(arguments) => wait::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
+        Command::Conflicts(arguments) => conflicts::run(&arguments),
         Command::Login(arguments) => login::run(&arguments, &around),
         Command::Logout(arguments) => logout::run(&arguments, &around),
         Command::Whoami(arguments) => whoami::run(&arguments, &around),

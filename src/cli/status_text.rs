@@ -4,12 +4,13 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::base::show_size;
-use crate::control::{Conflict, Failure, StatusReport, Uploading};
+use crate::control::{StatusReport, Uploading};
 
 use super::progress::percent;
 use super::terminal::{Color, Look, bar, columns};
+use super::trouble_text::{conflict, failure, notice, told, with_advice};
 
-/// Lines per list; the counts say the rest.
+/// Entries per list; the counts say the rest.
 const MAX_LINES: usize = 20;
 /// Columns of a bar, and the narrowest terminal that gets bars.
 const BAR_COLUMNS: usize = 20;
@@ -25,6 +26,7 @@ pub(super) fn in_words(report: &StatusReport, look: Look) -> String {
     list(&mut text, &look.paint(Color::Bad, "Problems"), &problems(report, look));
     let waiting = report.waiting.iter().map(|w| told(&w.path, &w.reason, look));
     list(&mut text, "Waiting", &waiting.collect::<Vec<_>>());
+    list(&mut text, "Notices", &report.notices.iter().map(|n| notice(n, look)).collect::<Vec<_>>());
     push_facts(&mut text, report, look);
     text
 }
@@ -99,52 +101,12 @@ fn problems(report: &StatusReport, look: Look) -> Vec<String> {
         };
         all.push(with_advice(&look.fit(trouble, 2), advice));
     }
-    all.extend(
-        report.failed.iter().map(|failure| with_advice(&told(&failure.path, &failure.reason, look), &advice(failure))),
-    );
-    let conflict = |c: &Conflict| {
-        with_advice(
-            &told(&c.path, "somebody else changed it too", look),
-            &format!("your version is {}: keep what you want of the two", look.fit(&c.copy, 30)),
-        )
-    };
-    all.extend(report.conflicts.iter().map(conflict));
+    all.extend(report.failed.iter().map(|f| failure(f, look)));
+    all.extend(report.conflicts.iter().map(|c| conflict(c, look)));
     all
 }
 
-fn with_advice(what: &str, advice: &str) -> String {
-    format!("{what}\n      {advice}")
-}
-
-/// The path gives way before the reason does.
-fn told(path: &str, reason: &str, look: Look) -> String {
-    format!("{}: {reason}", look.fit(path, (columns(reason) + 4).min(look.width.unwrap_or(0) / 2)))
-}
-
-fn advice(failure: &Failure) -> String {
-    let says = |words: &[&str]| words.iter().any(|word| failure.reason.contains(word));
-    let what = if says(&["no space left"]) {
-        "make room in Box, or get more; then 'boxfs retry'"
-    } else if says(&["larger than"]) {
-        "the account takes no file this large: split it, or keep it elsewhere"
-    } else if says(&["not permitted", "policy", "locked"]) {
-        "ask the folder's owner, or move the file to a folder of your own; then 'boxfs retry'"
-    } else if says(&["scope"]) {
-        "give the application 'Write all files and folders' in Box's developer console; then 'boxfs login'"
-    } else if says(&["name"]) {
-        "give it another name"
-    } else if says(&["interrupted"]) {
-        "it was being written when boxfs ended: look at it, then write it again or 'boxfs retry' to send it as it is"
-    } else {
-        "'boxfs retry' tries again at once"
-    };
-    match &failure.next_try {
-        Some(when) => format!("boxfs tries again by itself at {when}; {what}"),
-        None => what.to_owned(),
-    }
-}
-
-fn list(text: &mut String, title: &str, lines: &[String]) {
+pub(super) fn list(text: &mut String, title: &str, lines: &[String]) {
     if lines.is_empty() {
         return;
     }

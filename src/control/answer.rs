@@ -1,13 +1,13 @@
 //! What the requests mean: questions to the engine, turned into replies.
 
 use super::protocol::{
-    Account, Amount, ApiUse, Events, Failure, Pending, Progress, Refusal, Reply, Request, Space, StatusReport,
-    Uploading, Waiting,
+    Account, Amount, ApiUse, Conflict, Events, Failure, Notice, Pending, Progress, Refusal, Reply, Request, Space,
+    StatusReport, Troubles, Uploading, Waiting,
 };
 use super::server::Asked;
 use super::speed::Speed;
 use crate::base::{Ino, Timestamp, show_size};
-use crate::sync::{Engine, Failing, Left, Report};
+use crate::sync::{self, Engine, Failing, Left, Report};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -20,6 +20,12 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// How often it says how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(500);
+
+/// Entries in each list of a status that need a person: more than one reads there.
+const MAX_IN_STATUS: usize = 100;
+
+/// Entries in each list of a `conflicts`: at half a kilobyte each far below what a client reads.
+const MAX_TROUBLES: usize = 5_000;
 
 /// What the answers need besides the engine.
 pub struct Facts {
@@ -81,6 +87,8 @@ impl Answerer {
             Request::Retry { path } => {
                 self.at(&path, |top| self.engine.retry(top).map_or_else(|e| failed(&e), |()| Reply::Done))
             }
+            Request::Conflicts { path } => self.at(&path, |top| self.troubles(top)),
+            Request::Dismiss => self.engine.dismiss_notices().map_or_else(|e| failed(&e), |()| Reply::Done),
             Request::SignedIn => {
                 self.engine.hurry();
                 Reply::Done
@@ -176,9 +184,9 @@ impl Answerer {
     }
 
     fn status(&self, top: Ino) -> Reply {
-        let report = match self.engine.report(top) {
-            Ok(report) => report,
-            Err(error) => return failed(&error),
+        let (report, troubles) = match (self.engine.report(top), self.engine.troubles(top, MAX_IN_STATUS)) {
+            (Ok(report), Ok(troubles)) => (report, self.in_words(troubles)),
+            (Err(error), _) | (_, Err(error)) => return failed(&error),
         };
         let reach = self.engine.reach();
         let (cache, spool) = self.engine.usage();
@@ -192,17 +200,41 @@ impl Answerer {
             speed: self.speed().bytes_per_s(Instant::now()),
             pending: Amount { count: report.pending.count, bytes: report.pending.bytes },
             uploading: uploading(&report),
-            failed: report.failed.iter().map(|f| self.failure(f)).collect(),
-            conflicts: Vec::new(),
+            failed: troubles.failed,
+            conflicts: troubles.conflicts,
             cache: Space { bytes: cache, limit: self.facts.cache_limit },
             spool: Space { bytes: spool, limit: self.facts.spool_limit },
             api: ApiUse {
                 calls: self.engine.calls().into_iter().map(|(kind, n)| (kind.to_owned(), n)).collect(),
                 throttled_until: self.engine.throttled_until().filter(|t| *t > now).map(|t| t.to_rfc3339()),
             },
-            events: Events { position: None, age: reach.last_answer.map(|t| now.since(t).as_secs()) },
+            events: Events {
+                position: report.events_position.clone(),
+                age: reach.last_answer.map(|t| now.since(t).as_secs()),
+            },
             waiting: waiting(&report),
+            notices: troubles.notices,
         }))
+    }
+
+    fn troubles(&self, top: Ino) -> Reply {
+        match self.engine.troubles(top, MAX_TROUBLES) {
+            Ok(troubles) => Reply::Troubles(Box::new(self.in_words(troubles))),
+            Err(error) => failed(&error),
+        }
+    }
+
+    fn in_words(&self, troubles: sync::Troubles) -> Troubles {
+        let conflict = |c: sync::ConflictCopy| Conflict { path: c.path, copy: c.copy };
+        Troubles {
+            conflicts: troubles.conflicts.into_iter().map(conflict).collect(),
+            failed: troubles.failed.iter().map(|f| self.failure(f)).collect(),
+            notices: troubles
+                .notices
+                .into_iter()
+                .map(|n| Notice { at: n.at.to_rfc3339(), path: n.path, what: n.what })
+                .collect(),
+        }
     }
 
     fn failure(&self, failing: &Failing) -> Failure {

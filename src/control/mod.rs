@@ -16,8 +16,8 @@ pub use answer::{Answerer, Facts};
 pub use client::{Client, ClientError};
 pub use mounts::{FindError, Mounted, Place, find, mount_at, mounts};
 pub use protocol::{
-    Account, Amount, ApiUse, Conflict, Events, Failure, Pending, Progress, Refusal, Reply, Request, Space,
-    StatusReport, Uploading, Waiting,
+    Account, Amount, ApiUse, Conflict, Events, Failure, Notice, Pending, Progress, Refusal, Reply, Request, Space,
+    StatusReport, Troubles, Uploading, Waiting,
 };
 pub use server::{Asked, ControlError, ControlServer};
 

@@ -22,6 +22,10 @@ pub enum Request {
     Wait { path: String, timeout_ms: Option<u64> },
     /// Tries failed items below `path` again at once: [`Reply::Done`].
     Retry { path: String },
+    /// What needs a person below `path`: [`Reply::Troubles`].
+    Conflicts { path: String },
+    /// The user has seen the notices: [`Reply::Done`].
+    Dismiss,
     /// Somebody has signed in: whatever waits for that is tried at once. [`Reply::Done`].
     SignedIn,
     /// As `Wait` for everything, then the mount goes and the daemon ends, whichever the last reply is.
@@ -33,6 +37,7 @@ pub enum Request {
 #[serde(tag = "reply", rename_all = "kebab-case")]
 pub enum Reply {
     Status(Box<StatusReport>),
+    Troubles(Box<Troubles>),
     /// At least once a second while a long request lasts.
     Progress(Progress),
     Done,
@@ -95,6 +100,25 @@ pub struct StatusReport {
     pub events: Events,
     /// Why pending items do not move, oldest first.
     pub waiting: Vec<Waiting>,
+    /// What happened that a person should know, newest first, until `boxfs conflicts --dismiss`.
+    pub notices: Vec<Notice>,
+}
+
+/// What needs a person, in longer lists than a status has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Troubles {
+    pub conflicts: Vec<Conflict>,
+    pub failed: Vec<Failure>,
+    pub notices: Vec<Notice>,
+}
+
+/// Something that happened and that leaves nothing to be done by boxfs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    pub at: String,
+    /// Empty: the whole mount.
+    pub path: String,
+    pub what: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,6 +260,7 @@ mod tests {
             "events",
             "failed",
             "mountpoint",
+            "notices",
             "online",
             "pending",
             "sign_in_needed",

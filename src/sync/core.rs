@@ -3,6 +3,7 @@
 
 mod outcomes;
 mod questions;
+mod rollback;
 mod sessions;
 
 use outcomes::Over;

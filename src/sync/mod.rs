@@ -22,6 +22,7 @@ mod report;
 #[cfg(test)]
 mod simulation;
 mod translate;
+mod troubles;
 
 pub use board::{Reach, Uploading};
 pub use engine::{Engine, Parts};
@@ -29,3 +30,4 @@ pub use executor::Line;
 pub use planner::hold_reason;
 pub use recovery::{LastRun, Recovered, recover};
 pub use report::{Failing, Left, Report};
+pub use troubles::{ConflictCopy, Troubles};

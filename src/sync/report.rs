@@ -1,6 +1,7 @@
 //! What the engine can say about the work that is left, for `status`, `wait` and unmounting. All lists are bounded.
 
 use super::engine::Engine;
+use super::news::POSITION;
 use super::planner::hold_reason;
 use crate::base::{Ino, Timestamp};
 use crate::tree::{Hold, Lookup, Node, Pending, TreeError};
@@ -21,6 +22,8 @@ pub struct Report {
     pub failed: Vec<Failing>,
     /// path, reason
     pub waiting: Vec<(String, String)>,
+    /// The place in Box's stream of events up to which news is taken in.
+    pub events_position: Option<String>,
 }
 
 /// A node that is not sent for now.
@@ -45,7 +48,7 @@ pub struct Left {
 impl Engine {
     /// Everything below `top` that is not in Box.
     pub fn report(&self, top: Ino) -> Result<Report, TreeError> {
-        let mut report = Report::default();
+        let mut report = Report { events_position: self.tree().meta(POSITION)?, ..Report::default() };
         let uploads = self.uploads();
         for upload in &uploads {
             if self.tree().is_below(upload.ino, top)? && report.uploading.len() < MAX_LISTED {
@@ -84,6 +87,21 @@ impl Engine {
             Ok(())
         })?;
         Ok(left)
+    }
+
+    /// What is held below `top`, at most `limit`.
+    pub(super) fn held(&self, top: Ino, limit: usize) -> Result<Vec<Failing>, TreeError> {
+        let mut failed = Vec::new();
+        self.each_dirty(top, |node| {
+            match &node.hold {
+                Some(hold) if !matches!(hold, Hold::LocalOnly) && failed.len() < limit => {
+                    failed.push(self.failing(&node, hold)?);
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(failed)
     }
 
     /// Takes the holds off everything below `top` and looks at it at once.

@@ -6,6 +6,7 @@
 mod ask;
 mod attempts;
 mod children;
+mod conflicts;
 mod contents;
 mod dirty;
 mod error;
@@ -13,6 +14,7 @@ mod evict;
 mod local;
 mod news;
 mod node;
+mod notices;
 mod outcome;
 mod picture;
 mod quota;
@@ -26,6 +28,7 @@ mod sessions;
 #[cfg(test)]
 mod simulated;
 mod store;
+mod undo;
 mod xattrs;
 
 pub use ask::{Ask, AskError, FetchAsk, Invalidation, Listed, PushAsk};
@@ -38,6 +41,7 @@ pub use evict::{Cached, Pins};
 pub use local::{AttrChange, NewNode};
 pub use news::Learned;
 pub use node::{Attr, Base, Hold, Node, NodeKind, Presence};
+pub use notices::Notice;
 pub use outcome::{Finish, Settled};
 pub use picture::{Inside, ParentView, Picture, SlotHolder};
 pub use quota::Quota;

@@ -376,7 +376,7 @@ pub(super) fn step_aside(
     tx.settle(holder.ino, now)
 }
 
-fn is_inside(tx: &Tx<'_>, folder: Ino, top: Ino) -> Result<bool, TreeError> {
+pub(super) fn is_inside(tx: &Tx<'_>, folder: Ino, top: Ino) -> Result<bool, TreeError> {
     let mut at = folder;
     for _ in 0..MAX_DEPTH {
         if at == top {

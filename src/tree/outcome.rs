@@ -158,10 +158,11 @@ fn answered(
         give_way(tx, &answer.id, node.ino, settled)?;
         node.box_id = Some(answer.id.id.clone());
     }
-    take_base(&mut node, attempt, answer);
+    let sent = generation_sent(tx, &node, attempt)?;
+    take_base(&mut node, attempt, answer, sent);
     adopt_name(&mut node, attempt, answer, settled);
     if brings_bytes(attempt.call.kind) {
-        confirm(tx, &node, attempt, answer, settled)?;
+        confirm(tx, &node, sent, answer, settled)?;
     }
     node.failures = 0;
     if node.hold.as_ref().is_some_and(|h| matches!(h, Hold::Retrying { .. })) {
@@ -187,8 +188,22 @@ fn give_way(tx: &mut Tx<'_>, id: &BoxId, to: Ino, settled: &mut Settled) -> Resu
     Ok(())
 }
 
+/// The node's generation that the call brought to Box. The id may have gone from the node that asked to another: generations of two
+/// nodes say nothing about each other, their digests do.
+fn generation_sent(tx: &Tx<'_>, node: &Node, attempt: &Attempt) -> Result<Option<u64>, TreeError> {
+    if attempt.call.ino == node.ino {
+        return Ok(attempt.call.generation);
+    }
+    let row = node.content.filter(|_| !node.unsealed).map(|id| contents::get(tx, id)).transpose()?.flatten();
+    let same = row.is_some_and(|row| match row.state {
+        ContentState::Sealed { sha1 } => Some(sha1) == attempt.call.sha1,
+        _ => false,
+    });
+    Ok(same.then_some(node.generation))
+}
+
 /// The sent value is base, whatever is echoed (DESIGN.md section 6), except the name, which Box may clean.
-fn take_base(node: &mut Node, attempt: &Attempt, answer: &Remote) {
+fn take_base(node: &mut Node, attempt: &Attempt, answer: &Remote, sent: Option<u64>) {
     let call = &attempt.call;
     let mut base = node.base.take().unwrap_or_default();
     if let Some(parent) = call.parent.as_ref().or(answer.parent.as_ref()) {
@@ -204,7 +219,7 @@ fn take_base(node: &mut Node, attempt: &Attempt, answer: &Remote) {
     if brings_bytes(call.kind) {
         base.version.clone_from(&answer.version);
         base.sha1 = call.sha1;
-        base.generation = call.generation;
+        base.generation = sent;
     }
     node.base = Some(base);
 }
@@ -228,11 +243,11 @@ fn adopt_name(node: &mut Node, attempt: &Attempt, answer: &Remote, settled: &mut
 fn confirm(
     tx: &Tx<'_>,
     node: &Node,
-    attempt: &Attempt,
+    sent: Option<u64>,
     answer: &Remote,
     settled: &mut Settled,
 ) -> Result<(), TreeError> {
-    let same = attempt.call.generation == Some(node.generation) && !node.unsealed;
+    let same = sent == Some(node.generation) && !node.unsealed;
     let (Some(content), true) = (node.content, same) else { return Ok(()) };
     let Some(mut row) = contents::get(tx, content)? else { return Ok(()) };
     let version = answer.version.clone().or_else(|| node.base.as_ref().and_then(|b: &Base| b.version.clone()));
@@ -240,7 +255,7 @@ fn confirm(
     row.origin = version.map(|version| Origin {
         file_id: answer.id.id.clone(),
         version,
-        sha1: attempt.call.sha1,
+        sha1: node.base.as_ref().and_then(|b| b.sha1),
         size: row.size,
     });
     contents::put(tx, &row)?;

@@ -4,7 +4,7 @@ use super::error::TreeError;
 use rusqlite::Connection;
 
 /// The schema that this program writes. A later one is refused, an earlier one is upgraded step by step.
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -93,11 +93,16 @@ CREATE TABLE xattrs (ino INTEGER NOT NULL, name BLOB NOT NULL, value BLOB NOT NU
 ";
 
 /// What each schema adds to the one before: the first makes the second. A fresh database takes the same steps.
-const UPGRADES: [&str; SCHEMA as usize - 1] = ["
+const UPGRADES: [&str; SCHEMA as usize - 1] = [
+"
 ALTER TABLE contents ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX contents_used ON contents (used_at, id) WHERE place = 1 AND state = 0;
 CREATE INDEX contents_ino ON contents (ino);
 CREATE TABLE pins (ino INTEGER PRIMARY KEY);
+",
+"
+CREATE TABLE notices (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, path TEXT NOT NULL, what TEXT NOT NULL);
+CREATE INDEX nodes_conflict ON nodes (ino) WHERE deleted = 0 AND instr(name, ' (conflict ') > 0;
 "];
 
 /// Milliseconds that a second connection waits for the lock; only a stray tool would hold one.

@@ -136,6 +136,45 @@ fn a_new_file_renamed_over_one_in_box_takes_its_id() {
 }
 
 #[test]
+fn a_version_of_the_file_that_had_the_id_before_is_not_taken_for_the_bytes_of_the_one_that_has_it() {
+    let tree = tree();
+    let doc = seal(&tree, &file(&tree, "doc"), b"old");
+    upload(&tree, &doc, "11", b"old");
+    let save = |bytes: &[u8]| {
+        seal(&tree, &file(&tree, "doc.tmp"), bytes);
+        tree.rename(Ino::ROOT, "doc.tmp", Ino::ROOT, "doc", RenameHow::Replace, at(9)).unwrap().moved
+    };
+    let version = |node: &Node, bytes: &[u8]| NewAttempt {
+        ino: node.ino,
+        kind: AttemptKind::UploadVersion,
+        target: Some(BoxId::file("11")),
+        parent: Some("0".to_owned()),
+        name: Some("doc".to_owned()),
+        base_version: Some("11-v1".to_owned()),
+        sha1: Some(Sha1Digest::of(bytes)),
+        generation: Some(node.generation),
+        mtime_secs: Some(node.attr.mtime.secs),
+    };
+    let answer = |bytes: &[u8]| {
+        let item = item("11", "doc", 6);
+        let sha1 = Some(Sha1Digest::of(bytes));
+        Finish::Answered(Box::new(Remote { sha1, version: Some("11-v2".to_owned()), ..item }))
+    };
+    let first = save(b"first");
+    let attempt = tree.begin_attempt(&version(&first, b"first"), at(10)).unwrap();
+    let second = save(b"second");
+    assert_eq!(first.generation, second.generation);
+    tree.settle_attempt(attempt.id, &answer(b"first"), at(11)).unwrap();
+    let second = tree.node(second.ino).unwrap();
+    assert_eq!((second.box_id.as_deref(), second.content_dirty()), (Some("11"), true));
+    assert_eq!(second.base.and_then(|b| b.version).as_deref(), Some("11-v2"));
+    let attempt = tree.begin_attempt(&version(&first, b"first"), at(12)).unwrap();
+    let third = save(b"first");
+    tree.settle_attempt(attempt.id, &answer(b"first"), at(13)).unwrap();
+    assert!(!tree.node(third.ino).unwrap().content_dirty(), "equal bytes are not sent again");
+}
+
+#[test]
 fn a_name_that_box_cleaned_is_adopted() {
     let tree = tree();
     let node = seal(&tree, &file(&tree, "a|b"), b"x");

@@ -35,6 +35,7 @@ mod sign_in_lost;
 mod sign_in_refresh;
 mod sign_in_secrets;
 mod travel;
+mod troubles;
 mod two_mounts;
 mod views;
 mod waits;

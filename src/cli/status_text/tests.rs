@@ -1,7 +1,7 @@
 //! What a person reads, on terminals of every width.
 
 use super::*;
-use crate::control::{Account, Amount, Space, Waiting};
+use crate::control::{Account, Amount, Conflict, Failure, Notice, Space, Waiting};
 
 const PLAIN: Look = Look { width: None, color: false };
 
@@ -61,6 +61,8 @@ fn each_problem_comes_with_what_to_do_and_long_lists_are_cut() {
         |reason: &str| Failure { path: "x".to_owned(), errno: None, reason: reason.to_owned(), next_try: None };
     let report = StatusReport {
         failed: vec![failure("failed: the account has no space left"), failure("failed: refused")],
+        conflicts: vec![Conflict { path: "a/doc".to_owned(), copy: "a/doc (conflict desk 2026-01-02)".to_owned() }],
+        notices: vec![Notice { at: "T".to_owned(), path: "b".to_owned(), what: "it is here again".to_owned() }],
         pending: Amount { count: 25, bytes: 50 },
         waiting: (0..25).map(|n| Waiting { path: format!("f{n}"), reason: "r".to_owned() }).collect(),
         ..calm()
@@ -68,6 +70,8 @@ fn each_problem_comes_with_what_to_do_and_long_lists_are_cut() {
     let text = in_words(&report, PLAIN);
     assert!(text.contains("  x: failed: the account has no space left\n      make room in Box"), "{text}");
     assert!(text.contains("  x: failed: refused\n      'boxfs retry' tries again at once\n"), "{text}");
+    assert!(text.contains("  a/doc: somebody else changed it too\n      your version is a/doc (conflict"), "{text}");
+    assert!(text.contains("Notices:\n  T b: it is here again\n"), "{text}");
     assert!(text.contains("  f19: r\n  and 5 more\n"), "{text}");
 }
 

@@ -195,6 +195,7 @@ impl Core {
                     self.unreachable(error, now);
                     self.retry(ino, error, now)
                 }
+                Heals::Never if self.roll_back(ino, call, error, now, out)? => Ok(()),
                 Heals::Never => {
                     let hold = Hold::failed(error.to_string(), errno_name(&error.meaning));
                     log::warn!("'{}' is refused: {error}", self.tree.path(ino).unwrap_or_default());
