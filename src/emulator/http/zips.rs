@@ -21,6 +21,9 @@ const MAX_BYTES: u64 = u32::MAX as u64 - 64 * 1024 * 1024;
 /// How long an archive can be fetched.
 const LIFE_SECS: i64 = 30 * 60;
 
+/// Items and what they are called in an archive.
+type Named = Vec<(String, Key)>;
+
 /// `/zip_downloads...` on the API's side.
 pub(super) async fn route(call: &mut Call, rest: &[&str]) -> Result<Answer, Refusal> {
     match rest {
@@ -84,7 +87,7 @@ fn item_in(item: &Value, who: &Who) -> Result<Key, Refusal> {
 }
 
 /// What each item is called in the archive, and who had to be renamed: all of those that share a name, as Box does.
-fn names_in_archive(store: &Store, who: &Who, keys: &[Key]) -> Result<(Vec<(String, Key)>, Vec<Value>), Refusal> {
+fn names_in_archive(store: &Store, who: &Who, keys: &[Key]) -> Result<(Named, Vec<Value>), Refusal> {
     let mut named = Vec::new();
     for key in keys {
         named.push((store.allow(who, *key, Act::Download)?.name.clone(), *key));
@@ -110,7 +113,7 @@ fn names_in_archive(store: &Store, who: &Who, keys: &[Key]) -> Result<(Vec<(Stri
 }
 
 /// The files of the items, with their paths in the archive.
-fn collect(store: &Store, mut open: Vec<(String, Key)>) -> Vec<(String, Content)> {
+fn collect(store: &Store, mut open: Named) -> Vec<(String, Content)> {
     let mut files = Vec::new();
     while let Some((path, key)) = open.pop() {
         match key.kind {

@@ -116,6 +116,7 @@ DEVIATIONS = {
     # Sign-in.
     r"POST /authorize: is not an operation": "API.md 2.1: the form is between Box and its own page",
     r"POST /oauth2/revoke: request .*'?\"?grant_type.*": "API.md 2.3: no such property; no SDK sends it",
+    r"POST /oauth2/token: request has /redirect_uri": "API.md 2.1: that of the page may be repeated",
     r"GET /authorize: 400 with a body of type application/json": "API.md 2.1: errors as those of the token URL",
     # Fields that were asked for, in place of the usual ones.
     r"(GET|POST) /(files|folders)/\{\w+\}(/trash)?: answer 20\d has /(permissions|lock|version_number)": "API.md 3.3: fields",
