@@ -17,6 +17,8 @@ pub struct Learned {
     pub invalid: Vec<Invalidation>,
     /// Data files nobody needs any more.
     pub dropped: Vec<ContentId>,
+    /// Data files of local-only nodes that had to go: a person may still want them.
+    pub rescued: Vec<ContentId>,
     /// Items to look at before more can be said.
     pub look_at: Vec<BoxId>,
 }
@@ -96,13 +98,16 @@ impl Tree {
         })
     }
 
-    /// Box does not have the item where we thought: a clean node goes, with all that is clean below it.
-    pub fn absent(&self, id: &BoxId, now: Timestamp) -> Result<Learned, TreeError> {
+    /// Box does not have the item where we thought: a clean node goes, with all that is clean below it. `in_trash`: the item lies in
+    /// Box's trash by itself, so that it can be restored for the sake of unsent bytes.
+    pub fn absent(&self, id: &BoxId, in_trash: bool, now: Timestamp) -> Result<Learned, TreeError> {
         self.write(|tx| {
             let mut learned = Learned::default();
             remote::bury(tx, id, now)?;
-            if let Some(node) = rows::by_item(tx, id)? {
-                leave(tx, node, now, &mut learned)?;
+            match rows::by_item(tx, id)? {
+                Some(node) if in_trash => to_trash(tx, node, now, &mut learned)?,
+                Some(node) => leave(tx, node, now, &mut learned)?,
+                None => {}
             }
             Ok(learned)
         })
@@ -166,7 +171,7 @@ fn merge(
         return Ok(());
     }
     match (rows::by_item(tx, &item.id)?, item.trashed) {
-        (Some(node), true) => leave(tx, node, now, learned),
+        (Some(node), true) => to_trash(tx, node, now, learned),
         (Some(node), false) => update(tx, node, item, is_open, now, learned),
         (None, true) => Ok(()),
         (None, false) => appear(tx, item, now, learned),
@@ -236,6 +241,10 @@ fn collide(
         let mut folder = folder;
         folder.complete = false;
         return tx.put(&mut folder);
+    }
+    if holder.is_local_only() {
+        give_way(tx, &holder, learned)?;
+        return insert(tx, &folder, item, now, learned);
     }
     let is_new = holder.box_id.is_none();
     if is_new && holder.is_folder() && item.id.is_folder() {
@@ -442,6 +451,14 @@ fn succeed(
     tx.settle(node.ino, now)
 }
 
+/// A node whose item went to Box's trash by itself: a file with unsent bytes keeps its id, and is restored for them.
+fn to_trash(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
+    if node.presence == Presence::Here && node.content_dirty() {
+        return tx.settle(node.ino, now);
+    }
+    leave(tx, node, now, learned)
+}
+
 /// A node whose item is gone from Box, or from this tree.
 fn leave(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
     if node.ino == Ino::ROOT {
@@ -454,6 +471,9 @@ fn leave(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> 
         for child in below {
             leave(tx, child, now, learned)?;
         }
+    }
+    if node.is_local_only() {
+        return give_way(tx, &node, learned);
     }
     let unsent = node.presence == Presence::Here && (node.content_dirty() || node.box_id.is_none());
     let any_below: bool = tx
@@ -469,6 +489,13 @@ fn leave(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> 
     }
     learned.invalid.push(shown_entry(&node));
     learned.dropped.extend(node.content);
+    tx.remove(node.ino)
+}
+
+/// A local-only node whose place is gone: nothing in Box has to make room for it.
+fn give_way(tx: &mut Tx<'_>, node: &Node, learned: &mut Learned) -> Result<(), TreeError> {
+    learned.invalid.push(shown_entry(node));
+    learned.rescued.extend(node.content);
     tx.remove(node.ino)
 }
 
