@@ -59,7 +59,7 @@ impl Host {
         }
         let for_uploads = path.contains("upload_sessions") || (path.ends_with("/content") && method == "post");
         let within = |place: &&str| path == *place || path.starts_with(&format!("{place}/"));
-        let here = PLACES.iter().any(|place| within(&place));
+        let here = PLACES.iter().any(within);
         here && !path.contains('#') && for_uploads == (self == Host::Uploads)
     }
 }
