@@ -104,7 +104,7 @@ fn tell(filling: &Filling) -> Exit {
     }
 }
 
-/// `3 folders, 12 files, 40 MB of 40 MB here`
+/// `3 folders, 12 files, 40.0 MB of 40.0 MB here`
 pub(super) fn in_words(filling: &Filling) -> String {
     let (folders, files) = (filling.folders, filling.files);
     format!(
@@ -123,6 +123,6 @@ mod tests {
     #[test]
     fn what_is_here_is_told_in_one_line() {
         let filling = Filling { folders: 1, files: 12, bytes: 40_000_000, bytes_here: 1, ..Filling::default() };
-        assert_eq!(in_words(&filling), "1 folder, 12 files, 1 byte of 40 MB here");
+        assert_eq!(in_words(&filling), "1 folder, 12 files, 1 byte of 40.0 MB here");
     }
 }
