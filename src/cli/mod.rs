@@ -10,6 +10,7 @@ mod conflicts;
 mod daemon;
 mod demo;
 mod detach;
+mod discard;
 mod doctor;
 mod emulator;
 mod exit;
@@ -22,6 +23,7 @@ mod progress;
 mod prompt;
 mod ready;
 mod retry;
+mod save_as;
 mod secrecy;
 mod shared;
 mod sign_in;
@@ -61,6 +63,8 @@ enum Command {
     Wait(wait::Arguments),
     Retry(retry::Arguments),
     Conflicts(conflicts::Arguments),
+    Discard(discard::Arguments),
+    SaveAs(Box<save_as::Arguments>),
     Login(Box<login::Arguments>),
     Logout(Box<logout::Arguments>),
     Whoami(Box<whoami::Arguments>),
@@ -85,6 +89,8 @@ pub fn run() -> ExitCode {
         Command::Wait(arguments) => wait::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
+        Command::Discard(arguments) => discard::run(&arguments),
+        Command::SaveAs(arguments) => save_as::run(&arguments, &around),
         Command::Login(arguments) => login::run(&arguments, &around),
         Command::Logout(arguments) => logout::run(&arguments, &around),
         Command::Whoami(arguments) => whoami::run(&arguments, &around),

@@ -57,6 +57,10 @@ impl Answerer {
         Answerer { engine, facts, unmount, speed: Mutex::default() }
     }
 
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     fn speed(&self) -> MutexGuard<'_, Speed> {
         self.speed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,6 +92,8 @@ impl Answerer {
                 self.at(&path, |top| self.engine.retry(top).map_or_else(|e| failed(&e), |()| Reply::Done))
             }
             Request::Conflicts { path } => self.at(&path, |top| self.troubles(top)),
+            Request::Discard { path, act } => self.discard(&path, act).await,
+            Request::Locate { path } => self.at(&path, |top| self.locate(top)),
             Request::Dismiss => self.engine.dismiss_notices().map_or_else(|e| failed(&e), |()| Reply::Done),
             Request::SignedIn => {
                 self.engine.hurry();
@@ -268,7 +274,7 @@ fn being_sent(report: &Report) -> impl Iterator<Item = Waiting> {
     report.uploading.iter().map(told)
 }
 
-fn no_such(path: &str) -> Reply {
+pub(super) fn no_such(path: &str) -> Reply {
     Reply::Error { refusal: Refusal::NoSuchPath, message: format!("there is no '{path}' in this mount") }
 }
 
@@ -277,6 +283,6 @@ fn sign_in_needed() -> Reply {
     Reply::Error { refusal: Refusal::SignInNeeded, message }
 }
 
-fn failed(error: &dyn std::error::Error) -> Reply {
+pub(super) fn failed(error: &dyn std::error::Error) -> Reply {
     Reply::Error { refusal: Refusal::Failed, message: error.to_string() }
 }

@@ -4,6 +4,8 @@
 //! one last reply; every other request by one reply.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,10 @@ pub enum Request {
     Retry { path: String },
     /// What needs a person below `path`: [`Reply::Troubles`].
     Conflicts { path: String },
+    /// What discarding the item at `path` would do, or with `act` does: [`Reply::Discarded`].
+    Discard { path: String, act: bool },
+    /// Where the bytes of the file at `path` are on this machine: [`Reply::Located`].
+    Locate { path: String },
     /// The user has seen the notices: [`Reply::Done`].
     Dismiss,
     /// Somebody has signed in: whatever waits for that is tried at once. [`Reply::Done`].
@@ -38,6 +44,13 @@ pub enum Request {
 pub enum Reply {
     Status(Box<StatusReport>),
     Troubles(Box<Troubles>),
+    Discarded {
+        what: Discarded,
+    },
+    /// `None`: none of its bytes are here.
+    Located {
+        found: Option<Located>,
+    },
     /// At least once a second while a long request lasts.
     Progress(Progress),
     Done,
@@ -110,6 +123,31 @@ pub struct Troubles {
     pub conflicts: Vec<Conflict>,
     pub failed: Vec<Failure>,
     pub notices: Vec<Notice>,
+}
+
+/// What discarding an item does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Discarded {
+    /// Box has all of it.
+    Nothing,
+    /// So many bytes go; Box's version shows again.
+    Reverted { bytes: u64 },
+    /// So many bytes go, and the name with them.
+    Removed { bytes: u64 },
+    /// It has its old name, folder or time again.
+    MovedBack,
+    /// The deleted item is here again.
+    Undeleted,
+}
+
+/// The bytes of a file on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Located {
+    pub file: PathBuf,
+    pub size: u64,
+    /// What of them is in Box only.
+    pub missing: Vec<Range<u64>>,
 }
 
 /// Something that happened and that leaves nothing to be done by boxfs.
@@ -244,7 +282,11 @@ mod tests {
         assert_eq!(decode(&line), Ok(wait));
         let reply = Reply::Status(Box::new(StatusReport { online: true, ..StatusReport::default() }));
         assert_eq!(decode(&encode(&reply)), Ok(reply));
-        assert_eq!(decode(&encode(&Reply::Done)), Ok(Reply::Done));
+        let discarded = Reply::Discarded { what: Discarded::Reverted { bytes: 5 } };
+        let located = Located { file: "/spool/1".into(), size: 5, missing: vec![1..2] };
+        for reply in [Reply::Done, discarded, Reply::Located { found: Some(located) }, Reply::Located { found: None }] {
+            assert_eq!(decode(&encode(&reply)), Ok(reply));
+        }
     }
 
     #[test]

@@ -203,6 +203,7 @@ impl Core {
                 out.push(Effect::Fetch(fetch));
                 Ok(())
             }
+            Ask::Discard(ask) => self.discard(ask, now, out),
             Ask::Quota(reply) => {
                 out.push(Effect::Quota(reply));
                 Ok(())

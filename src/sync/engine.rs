@@ -76,6 +76,14 @@ impl Engine {
         &self.tree
     }
 
+    pub(super) fn content(&self) -> &Content {
+        &self.content
+    }
+
+    pub(super) fn asks(&self) -> &mpsc::Sender<Ask> {
+        &self.asks
+    }
+
     /// Looks at everything that is not in Box at once, without settling.
     pub fn hurry(&self) {
         if self.asks.try_send(Ask::Hurry).is_err() {

@@ -3,8 +3,9 @@
 use super::engine::Engine;
 use super::news::POSITION;
 use super::planner::hold_reason;
+use super::salvage;
 use crate::base::{Ino, Timestamp};
-use crate::tree::{Hold, Lookup, Node, Pending, TreeError};
+use crate::tree::{Hold, Node, Pending, TreeError};
 
 /// Entries in each list of a report: more than a person reads.
 const MAX_LISTED: usize = 100;
@@ -119,14 +120,7 @@ impl Engine {
 
     /// The node that `path`, as shown and relative to the root, names among those known here.
     pub fn find(&self, path: &str) -> Result<Option<Ino>, TreeError> {
-        let mut at = Ino::ROOT;
-        for part in path.split('/').filter(|p| !p.is_empty()) {
-            match self.tree().child(at, &crate::base::box_name(part))? {
-                Lookup::Found(node) => at = node.ino,
-                Lookup::Missing | Lookup::Unlisted => return Ok(None),
-            }
-        }
-        Ok(Some(at))
+        salvage::find(self.tree(), path)
     }
 
     fn each_dirty(&self, top: Ino, mut visit: impl FnMut(Node) -> Result<(), TreeError>) -> Result<(), TreeError> {

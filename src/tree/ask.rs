@@ -1,5 +1,6 @@
 //! Values that travel between the file system, the engine and the kernel's side, so that none of them calls the other.
 
+use super::discard::{Discarded, NotDiscarded};
 use crate::base::{ContentId, Ino};
 use std::ops::Range;
 use tokio::sync::oneshot;
@@ -19,6 +20,8 @@ pub enum Ask {
     Hurry,
     /// Ask Box how much the account may hold, and note it.
     Quota(oneshot::Sender<()>),
+    /// Throw away what Box does not have of an item.
+    Discard(DiscardAsk),
     /// Bring the present bytes of `ino` to Box without settling (durability `box`, `wait`).
     Push(PushAsk),
 }
@@ -37,6 +40,14 @@ pub struct FetchAsk {
     pub version: Option<String>,
     pub range: Range<u64>,
     pub reply: Option<oneshot::Sender<Result<(), AskError>>>,
+}
+
+/// The user's word on one item; without `act` it is only asked what that would do.
+#[derive(Debug)]
+pub struct DiscardAsk {
+    pub ino: Ino,
+    pub act: bool,
+    pub reply: oneshot::Sender<Result<Discarded, NotDiscarded>>,
 }
 
 /// Wait until Box has the generation that `ino` has now.

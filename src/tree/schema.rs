@@ -132,6 +132,15 @@ pub(super) fn prepare(db: &mut Connection) -> Result<(), TreeError> {
     }
 }
 
+/// Refuses a database of another schema.
+pub(super) fn require(db: &Connection) -> Result<(), TreeError> {
+    match db.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(damaged)? {
+        SCHEMA => Ok(()),
+        newer if newer > SCHEMA => Err(TreeError::TooNew { found: newer, known: SCHEMA }),
+        earlier => Err(TreeError::Damaged(format!("its schema is {earlier}, not {SCHEMA}: mount once to upgrade it"))),
+    }
+}
+
 fn create(db: &mut Connection) -> Result<(), TreeError> {
     let tx = db.transaction()?;
     tx.execute_batch(TABLES)?;

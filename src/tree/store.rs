@@ -7,7 +7,7 @@ use super::remote::{self, Remote};
 use super::{rows, schema};
 use crate::base::{BoxId, ContentId, Ino, Timestamp};
 use lru::LruCache;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
@@ -130,6 +130,13 @@ impl Tree {
         if check {
             schema::check(&db)?;
         }
+        Tree::with(db)
+    }
+
+    /// Opens a database that nobody else uses to look at it, and changes nothing; it has to have this program's schema.
+    pub fn open_to_read(path: &Path) -> Result<Tree, TreeError> {
+        let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        schema::require(&db)?;
         Tree::with(db)
     }
 
