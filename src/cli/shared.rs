@@ -37,6 +37,9 @@ pub(super) struct SharedOptions {
     /// Rest of a closed file before it goes up [default: 1s]
     #[arg(long, value_name = "DURATION")]
     settle: Option<String>,
+    /// More names that are kept on this machine, such as '*.part,core.*' [default: editors' swap and lock files]
+    #[arg(long, value_name = "NAMES")]
+    local_only: Option<String>,
     /// Clean contents kept [default: 10GB]
     #[arg(long, value_name = "SIZE")]
     cache_size: Option<String>,
@@ -82,6 +85,7 @@ impl SharedOptions {
             ("ca-file", &self.ca_file),
             ("durability", &self.durability),
             ("settle", &self.settle),
+            ("local-only", &self.local_only),
             ("cache-size", &self.cache_size),
             ("spool-size", &self.spool_size),
             ("upload-limit", &self.upload_limit),

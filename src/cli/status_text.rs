@@ -26,6 +26,8 @@ pub(super) fn in_words(report: &StatusReport, look: Look) -> String {
     list(&mut text, &look.paint(Color::Bad, "Problems"), &problems(report, look));
     let waiting = report.waiting.iter().map(|w| told(&w.path, &w.reason, look));
     list(&mut text, "Waiting", &waiting.collect::<Vec<_>>());
+    let local_only = report.local_only.iter().map(|path| look.fit(path, 4)).collect::<Vec<_>>();
+    list(&mut text, "On this machine only", &local_only);
     list(&mut text, "Notices", &report.notices.iter().map(|n| notice(n, look)).collect::<Vec<_>>());
     push_facts(&mut text, report, look);
     text

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::base::{Secret, parse_duration, parse_rate, parse_size};
+use crate::base::{LocalOnlyNames, Secret, parse_duration, parse_rate, parse_size};
 
 use super::error::Origin;
 use super::mount_options::MountOptions;
@@ -132,6 +132,12 @@ const KEYS: &[Key] = &[
         |s, text| durability(text).map(|d| s.durability = d),
     ),
     key("settle", "1s", "rest of a closed file before it goes up", |s, text| settle(text).map(|d| s.settle = d)),
+    key(
+        "local-only",
+        "",
+        "more names that stay here, beside editors' swap and lock files: '*.part,core.*'",
+        |s, text| LocalOnlyNames::with(text).map(|names| s.local_only = names),
+    ),
     key("cache-size", "10GB", "contents kept for reading", |s, text| parse_size(text).map(|n| s.cache_size_bytes = n)),
     key("spool-size", "20GB", "contents waiting for Box; above it, writers wait", |s, text| {
         spool_size(text).map(|n| s.spool_size_bytes = n)

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::base::LocalOnlyNames;
+
 use super::environment::Surroundings;
 use super::error::{ConfigError, Origin};
 use super::file::{self, ConfigFile};
@@ -200,6 +202,7 @@ pub(super) fn blank(profile: String) -> Settings {
         proxy: None,
         durability: Durability::Local,
         settle: Duration::ZERO,
+        local_only: LocalOnlyNames::default(),
         cache_size_bytes: 0,
         spool_size_bytes: 0,
         upload_limit_bytes_per_s: None,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::base::Secret;
+use crate::base::{LocalOnlyNames, Secret};
 
 use super::mount_options::MountOptions;
 use super::server::Server;
@@ -35,6 +35,8 @@ pub struct Settings {
     pub durability: Durability,
     /// How long a closed file rests before it goes up.
     pub settle: Duration,
+    /// Names that are kept on this machine.
+    pub local_only: LocalOnlyNames,
     /// Clean contents are evicted above this.
     pub cache_size_bytes: u64,
     /// Contents that Box does not have yet wait for room above this.

@@ -219,6 +219,7 @@ impl Answerer {
                 age: reach.last_answer.map(|t| now.since(t).as_secs()),
             },
             waiting: waiting(&report),
+            local_only: report.local_only,
             notices: troubles.notices,
         }))
     }

@@ -113,6 +113,8 @@ pub struct StatusReport {
     pub events: Events,
     /// Why pending items do not move, oldest first.
     pub waiting: Vec<Waiting>,
+    /// Paths of what is kept on this machine alone.
+    pub local_only: Vec<String>,
     /// What happened that a person should know, newest first, until `boxfs conflicts --dismiss`.
     pub notices: Vec<Notice>,
 }
@@ -301,6 +303,7 @@ mod tests {
             "conflicts",
             "events",
             "failed",
+            "local_only",
             "mountpoint",
             "notices",
             "online",

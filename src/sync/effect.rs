@@ -132,6 +132,8 @@ pub enum Effect {
     EndSession(Box<SessionRow>),
     /// Remove a data file nobody needs.
     Drop(ContentId),
+    /// Move a data file that no node has any more to where a person finds it.
+    Rescue(ContentId),
     /// Box has the bytes: the data file may move to the cache.
     ToCache(ContentId),
 }

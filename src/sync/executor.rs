@@ -112,6 +112,7 @@ impl Executor {
             }
             Effect::EndSession(session) => chunks::end_session(&self, &session).await,
             Effect::Drop(content) => bytes::drop_data(&self, content).await,
+            Effect::Rescue(content) => bytes::rescue(&self, content).await,
             Effect::ToCache(content) => bytes::to_cache(&self, content).await,
         }
     }
@@ -224,6 +225,7 @@ impl Fallback {
             | Effect::Fetch(_)
             | Effect::Tell(_)
             | Effect::Drop(_)
+            | Effect::Rescue(_)
             | Effect::ToCache(_) => Fallback::Nothing,
         }
     }

@@ -224,6 +224,17 @@ pub async fn to_cache(executor: &Executor, id: ContentId) {
 }
 
 /// Removes a data file that nobody needs.
+/// Moves a data file that belongs to nothing to the rescue directory; an empty one goes.
+pub async fn rescue(executor: &Executor, id: ContentId) {
+    let content = executor.content.clone();
+    let moved = blocking(move || content.to_rescue(id).map_err(|e| e.to_string())).await;
+    match moved {
+        Ok(path) => log::warn!("the folder of a file that is kept here alone is gone; the file is {}", path.display()),
+        // The next start finds it.
+        Err(reason) => log::error!("data file {id} cannot be moved to the rescue directory: {reason}"),
+    }
+}
+
 pub async fn drop_data(executor: &Executor, id: ContentId) {
     let content = executor.content.clone();
     failpoint("drop.leaving");

@@ -23,6 +23,8 @@ pub struct Report {
     pub failed: Vec<Failing>,
     /// path, reason
     pub waiting: Vec<(String, String)>,
+    /// Paths of what stays on this machine.
+    pub local_only: Vec<String>,
     /// The place in Box's stream of events up to which news is taken in.
     pub events_position: Option<String>,
 }
@@ -57,10 +59,16 @@ impl Engine {
             }
         }
         self.each_dirty(top, |node| {
+            if node.is_local_only() {
+                if report.local_only.len() < MAX_LISTED {
+                    report.local_only.push(self.tree().path(node.ino)?);
+                }
+                return Ok(());
+            }
             let sending = uploads.iter().any(|u| u.ino == node.ino);
             count(&mut report.pending, &node);
             match &node.hold {
-                Some(hold) if !matches!(hold, Hold::LocalOnly) => {
+                Some(hold) => {
                     if report.failed.len() < MAX_LISTED {
                         report.failed.push(self.failing(&node, hold)?);
                     }

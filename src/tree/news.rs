@@ -17,6 +17,8 @@ pub struct Learned {
     pub invalid: Vec<Invalidation>,
     /// Data files nobody needs any more.
     pub dropped: Vec<ContentId>,
+    /// Data files of local-only nodes that had to go: a person may still want them.
+    pub rescued: Vec<ContentId>,
     /// Items to look at before more can be said.
     pub look_at: Vec<BoxId>,
 }
@@ -237,6 +239,10 @@ fn collide(
         folder.complete = false;
         return tx.put(&mut folder);
     }
+    if holder.is_local_only() {
+        give_way(tx, &holder, learned)?;
+        return insert(tx, &folder, item, now, learned);
+    }
     let is_new = holder.box_id.is_none();
     if is_new && holder.is_folder() && item.id.is_folder() {
         holder.box_id = Some(item.id.id.clone());
@@ -455,6 +461,9 @@ fn leave(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> 
             leave(tx, child, now, learned)?;
         }
     }
+    if node.is_local_only() {
+        return give_way(tx, &node, learned);
+    }
     let unsent = node.presence == Presence::Here && (node.content_dirty() || node.box_id.is_none());
     let any_below: bool = tx
         .prepare_cached("SELECT EXISTS (SELECT 1 FROM nodes WHERE parent = ?1 AND deleted = 0)")?
@@ -469,6 +478,13 @@ fn leave(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> 
     }
     learned.invalid.push(shown_entry(&node));
     learned.dropped.extend(node.content);
+    tx.remove(node.ino)
+}
+
+/// A local-only node whose place is gone: nothing in Box has to make room for it.
+fn give_way(tx: &mut Tx<'_>, node: &Node, learned: &mut Learned) -> Result<(), TreeError> {
+    learned.invalid.push(shown_entry(node));
+    learned.rescued.extend(node.content);
     tx.remove(node.ino)
 }
 

@@ -1,6 +1,6 @@
 //! A node: what the mount shows now, and what that was last reconciled with.
 
-use crate::base::{BoxId, ContentId, Ino, ItemKind, Sha1Digest, Timestamp};
+use crate::base::{BoxId, ContentId, Ino, ItemKind, LocalOnlyNames, Sha1Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What a node is for programs.
@@ -185,6 +185,17 @@ impl Node {
         self.is_file() && (self.unsealed || self.base.as_ref().and_then(|b| b.generation) != Some(self.generation))
     }
 
+    /// The node stays on this machine: Box cannot hold it, or its name says that a program makes it again by itself. An item
+    /// that Box has is never one.
+    pub(super) fn stays_here(&self, names: &LocalOnlyNames) -> bool {
+        let here = self.presence == Presence::Here && self.box_id.is_none();
+        here && (self.kind == NodeKind::Symlink || (self.is_file() && names.hold_for(&self.name)))
+    }
+
+    pub fn is_local_only(&self) -> bool {
+        self.hold == Some(Hold::LocalOnly)
+    }
+
     /// The modification time differs from what Box holds of it.
     pub fn time_dirty(&self) -> bool {
         let Some(base) = self.base.as_ref().filter(|_| self.is_file()) else { return false };
@@ -202,7 +213,7 @@ impl Node {
 
     /// Box and this node differ in some way that a call can cure.
     pub fn is_dirty(&self, parent_id: Option<&str>) -> bool {
-        if self.kind == NodeKind::Symlink || self.kind == NodeKind::WebLink || self.ino == Ino::ROOT {
+        if self.kind == NodeKind::WebLink || self.ino == Ino::ROOT {
             return self.presence == Presence::Deleted;
         }
         self.presence == Presence::Deleted

@@ -1,8 +1,8 @@
 //! Nodes as rows: the one place that knows the columns of `nodes`.
 
 use super::error::TreeError;
-use super::node::{Attr, Base, Node, NodeKind, Presence};
-use crate::base::{BoxId, ContentId, Ino, Sha1Digest, Timestamp, fold};
+use super::node::{Attr, Base, Hold, Node, NodeKind, Presence};
+use crate::base::{BoxId, ContentId, Ino, LocalOnlyNames, Sha1Digest, Timestamp, fold};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 pub(super) const COLUMNS: &str = "ino, kind, parent, name, deleted, size, mtime, ctime, atime, btime, mode, uid, gid, \
@@ -81,9 +81,26 @@ pub(super) fn folding(db: &Connection, parent: Ino, name: &str) -> Result<Vec<No
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Writes the node; `ino` 0 gives it a fresh number. Dirtiness is computed here and nowhere else, so that the flag
-/// cannot differ from the fields. A node that becomes clean has nothing due.
-pub(super) fn put(db: &Connection, node: &mut Node) -> Result<(), TreeError> {
+/// Files and symlinks that programs made and Box does not have.
+pub(super) fn not_in_box(db: &Connection) -> Result<Vec<Node>, TreeError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM nodes WHERE dirty_since IS NOT NULL AND box_id IS NULL AND deleted = 0 AND kind IN (?1, ?2)"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map([NodeKind::File.to_sql(), NodeKind::Symlink.to_sql()], from_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Writes the node; `ino` 0 gives it a fresh number. Dirtiness, and whether the node is local-only, are computed here and
+/// nowhere else, so that the flags cannot differ from the fields. A node that becomes clean has nothing due.
+pub(super) fn put(db: &Connection, node: &mut Node, local_only: &LocalOnlyNames) -> Result<(), TreeError> {
+    match (node.stays_here(local_only), &node.hold) {
+        // What a full disk cut short says so under any name.
+        (true, Some(Hold::Suspect { .. })) => {}
+        (true, _) => node.hold = Some(Hold::LocalOnly),
+        (false, Some(Hold::LocalOnly)) => node.hold = None,
+        (false, _) => {}
+    }
     let dirty = node.is_dirty(parent_id(db, node)?.as_deref());
     node.dirty_since = match (dirty, node.dirty_since) {
         (false, _) => None,

@@ -5,7 +5,7 @@ use super::error::TreeError;
 use super::node::{Attr, Node, NodeKind, Presence};
 use super::remote::{self, Remote};
 use super::{rows, schema};
-use crate::base::{BoxId, ContentId, Ino, Timestamp};
+use crate::base::{BoxId, ContentId, Ino, LocalOnlyNames, Timestamp};
 use lru::LruCache;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::num::NonZeroUsize;
@@ -28,6 +28,7 @@ pub(super) struct Inner {
     db: Connection,
     hot: LruCache<Ino, Node>,
     names: LruCache<(Ino, String), Ino>,
+    local_only: LocalOnlyNames,
 }
 
 /// One transaction in the making: the nodes it wrote become hot when it commits.
@@ -35,6 +36,7 @@ pub(super) struct Tx<'a> {
     db: Transaction<'a>,
     hot: &'a mut LruCache<Ino, Node>,
     names: &'a mut LruCache<(Ino, String), Ino>,
+    local_only: &'a LocalOnlyNames,
     written: Vec<Node>,
     removed: Vec<Ino>,
 }
@@ -66,7 +68,7 @@ impl Tx<'_> {
     }
 
     pub(super) fn put(&mut self, node: &mut Node) -> Result<(), TreeError> {
-        rows::put(&self.db, node)?;
+        rows::put(&self.db, node, self.local_only)?;
         self.written.push(node.clone());
         Ok(())
     }
@@ -78,7 +80,7 @@ impl Tx<'_> {
     }
 
     fn commit(self) -> Result<(), TreeError> {
-        let Tx { db, hot, names, written, removed } = self;
+        let Tx { db, hot, names, written, removed, local_only: _ } = self;
         db.commit()?;
         for node in written {
             if let Some(old) = hot.peek(&node.ino) {
@@ -151,7 +153,7 @@ impl Tree {
         let hot = LruCache::new(HOT_NODES);
         let names = LruCache::new(HOT_NODES);
         Ok(Tree {
-            inner: Mutex::new(Inner { db, hot, names }),
+            inner: Mutex::new(Inner { db, hot, names, local_only: LocalOnlyNames::default() }),
             #[cfg(test)]
             fuse: super::simulated::Fuse::default(),
         })
@@ -166,12 +168,27 @@ impl Tree {
         #[cfg(test)]
         self.fuse.burn()?;
         let mut inner = self.lock();
-        let Inner { db, hot, names } = &mut *inner;
+        let Inner { db, hot, names, local_only } = &mut *inner;
         let db = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut tx = Tx { db, hot, names, written: Vec::new(), removed: Vec::new() };
+        let mut tx = Tx { db, hot, names, local_only, written: Vec::new(), removed: Vec::new() };
         let value = work(&mut tx)?;
         tx.commit()?;
         Ok(value)
+    }
+
+    /// Sets which names stay on this machine. Nodes that Box does not have are held, or sent, accordingly.
+    pub fn set_local_only(&self, names: LocalOnlyNames, now: Timestamp) -> Result<(), TreeError> {
+        self.lock().local_only = names;
+        self.write(|tx| {
+            for mut node in rows::not_in_box(tx)? {
+                let before = node.is_local_only();
+                tx.put(&mut node)?;
+                if before && !node.is_local_only() {
+                    tx.settle(node.ino, now)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Makes everything committed so far survive a power cut (`fsync(2)`, DESIGN.md section 4).

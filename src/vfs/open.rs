@@ -167,9 +167,10 @@ impl Vfs {
         let stamp = handle.file.stamp()?;
         let pushed = handle.pushed.clone();
         let known = |pushed: &std::sync::Mutex<Option<Stamp>>| *pushed.lock().unwrap_or_else(PoisonError::into_inner);
-        // A created file that nobody has written yet waits for its first write.
-        let untouched = stamp.size == 0 && self.node(handle.ino)?.base.is_none();
-        if untouched || known(&pushed) == Some(stamp) {
+        let node = self.node(handle.ino)?;
+        // A created file that nobody has written yet waits for its first write; what stays here never goes.
+        let unwanted = (stamp.size == 0 && node.base.is_none()) || node.is_local_only();
+        if unwanted || known(&pushed) == Some(stamp) {
             return Ok(());
         }
         self.clear_refusal(handle.ino)?;

@@ -20,6 +20,7 @@ mod folders;
 mod kills;
 mod life;
 mod limits;
+mod local_only;
 mod maps;
 mod names;
 mod open_files;

@@ -247,6 +247,7 @@ impl Core {
         }
         out.extend(learned.invalid.into_iter().map(Effect::Tell));
         out.extend(learned.dropped.into_iter().map(Effect::Drop));
+        out.extend(learned.rescued.into_iter().map(Effect::Rescue));
         for id in learned.look_at {
             self.look(id, now, out);
         }

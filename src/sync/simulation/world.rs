@@ -247,7 +247,7 @@ impl World {
             Task::Effect(Effect::EndSession(session)) => {
                 self.outcomes.push(Event::SessionEnded { id: session.id, ended: !is_cut(fault) });
             }
-            Task::Effect(Effect::Drop(content)) => self.disk().remove(content),
+            Task::Effect(Effect::Drop(content) | Effect::Rescue(content)) => self.disk().remove(content),
             Task::Effect(Effect::ToCache(content)) => {
                 let disk = self.disk.clone();
                 let stamp = || disk.lock().expect("no thread panics").get(content).map(|d| d.stored_stamp());
