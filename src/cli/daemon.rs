@@ -125,6 +125,7 @@ fn open_content(settings: &Settings) -> Result<Content, DaemonError> {
 /// What the last run left is sorted out before anything new happens.
 fn prepare(tree: &Tree, content: &Content, settings: &Settings, state: &StateDir) -> Result<(), DaemonError> {
     tree.set_settle(settings.settle).map_err(failed)?;
+    tree.set_delete_guard(settings.delete_guard).map_err(failed)?;
     tree.set_local_only(settings.local_only.clone(), Timestamp::now()).map_err(failed)?;
     let boot = boot_id();
     let same_boot = tree.meta("boot").map_err(failed)?.is_none_or(|last| last == boot);

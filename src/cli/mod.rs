@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod conflicts;
 mod daemon;
+mod deletions;
 mod demo;
 mod detach;
 mod discard;
@@ -19,6 +20,7 @@ mod login;
 mod logout;
 mod mount;
 mod mount_checks;
+mod pause;
 mod progress;
 mod prompt;
 mod ready;
@@ -65,6 +67,10 @@ enum Command {
     Conflicts(conflicts::Arguments),
     Discard(discard::Arguments),
     SaveAs(Box<save_as::Arguments>),
+    Pause(pause::Pausing),
+    Resume(pause::Resuming),
+    Confirm(deletions::Confirming),
+    Undo(deletions::Undoing),
     Login(Box<login::Arguments>),
     Logout(Box<logout::Arguments>),
     Whoami(Box<whoami::Arguments>),
@@ -91,6 +97,10 @@ pub fn run() -> ExitCode {
         Command::Conflicts(arguments) => conflicts::run(&arguments),
         Command::Discard(arguments) => discard::run(&arguments),
         Command::SaveAs(arguments) => save_as::run(&arguments, &around),
+        Command::Pause(arguments) => pause::pause(&arguments),
+        Command::Resume(arguments) => pause::resume(&arguments),
+        Command::Confirm(arguments) => deletions::confirm(&arguments),
+        Command::Undo(arguments) => deletions::undo(&arguments),
         Command::Login(arguments) => login::run(&arguments, &around),
         Command::Logout(arguments) => logout::run(&arguments, &around),
         Command::Whoami(arguments) => whoami::run(&arguments, &around),

@@ -30,6 +30,10 @@ pub enum Request {
     Discard { path: String, act: bool },
     /// Where the bytes of the file at `path` are on this machine: [`Reply::Located`].
     Locate { path: String },
+    /// Nothing more is sent, or everything again: [`Reply::Done`].
+    Pause { pause: bool },
+    /// Held deletions are carried out, or taken back: [`Reply::Count`].
+    Deletions { undo: bool },
     /// The user has seen the notices: [`Reply::Done`].
     Dismiss,
     /// Somebody has signed in: whatever waits for that is tried at once. [`Reply::Done`].
@@ -44,6 +48,9 @@ pub enum Request {
 pub enum Reply {
     Status(Box<StatusReport>),
     Troubles(Box<Troubles>),
+    Count {
+        count: u64,
+    },
     Discarded {
         what: Discarded,
     },
@@ -95,6 +102,10 @@ pub struct StatusReport {
     pub mountpoint: String,
     /// `None` until Box has said who we are.
     pub account: Option<Account>,
+    /// Since when nothing is sent because the user says so (`boxfs pause`).
+    pub paused: Option<String>,
+    /// Deletions that wait for `boxfs confirm` or `boxfs undo`.
+    pub held_deletions: u64,
     pub online: bool,
     /// Box takes no token of ours: `boxfs login` heals that.
     pub sign_in_needed: bool,
@@ -234,6 +245,9 @@ pub struct Progress {
 /// What is left when the time is over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
+    /// Since when nothing is sent because the user says so.
+    #[serde(default)]
+    pub paused: Option<String>,
     pub pending: Amount,
     pub failed: Vec<Failure>,
     pub waiting: Vec<Waiting>,
@@ -303,10 +317,12 @@ mod tests {
             "conflicts",
             "events",
             "failed",
+            "held_deletions",
             "local_only",
             "mountpoint",
             "notices",
             "online",
+            "paused",
             "pending",
             "sign_in_needed",
             "speed",

@@ -25,6 +25,10 @@ pub struct Report {
     pub waiting: Vec<(String, String)>,
     /// Paths of what stays on this machine.
     pub local_only: Vec<String>,
+    /// Since when nothing is sent because the user says so.
+    pub paused: Option<Timestamp>,
+    /// Deletions that the guard holds.
+    pub held_deletions: u64,
     /// The place in Box's stream of events up to which news is taken in.
     pub events_position: Option<String>,
 }
@@ -51,7 +55,12 @@ pub struct Left {
 impl Engine {
     /// Everything below `top` that is not in Box.
     pub fn report(&self, top: Ino) -> Result<Report, TreeError> {
-        let mut report = Report { events_position: self.tree().meta(POSITION)?, ..Report::default() };
+        let mut report = Report {
+            events_position: self.tree().meta(POSITION)?,
+            paused: self.paused_since()?,
+            held_deletions: self.tree().held_deletions()?,
+            ..Report::default()
+        };
         let uploads = self.uploads();
         for upload in &uploads {
             if self.tree().is_below(upload.ino, top)? && report.uploading.len() < MAX_LISTED {

@@ -22,6 +22,10 @@ pub enum Ask {
     Quota(oneshot::Sender<()>),
     /// Throw away what Box does not have of an item.
     Discard(DiscardAsk),
+    /// Send nothing more, or go on.
+    Pause(PauseAsk),
+    /// The user's word on deletions that are held.
+    Deletions(DeletionsAsk),
     /// Bring the present bytes of `ino` to Box without settling (durability `box`, `wait`).
     Push(PushAsk),
 }
@@ -48,6 +52,20 @@ pub struct DiscardAsk {
     pub ino: Ino,
     pub act: bool,
     pub reply: oneshot::Sender<Result<Discarded, NotDiscarded>>,
+}
+
+/// Nothing more leaves (`pause`), or everything may again; answered when that is noted.
+#[derive(Debug)]
+pub struct PauseAsk {
+    pub pause: bool,
+    pub reply: oneshot::Sender<()>,
+}
+
+/// Held deletions are carried out, or taken back (`undo`); answered by how many they were.
+#[derive(Debug)]
+pub struct DeletionsAsk {
+    pub undo: bool,
+    pub reply: oneshot::Sender<u64>,
 }
 
 /// Wait until Box has the generation that `ino` has now.

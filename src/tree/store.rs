@@ -191,6 +191,11 @@ impl Tree {
         })
     }
 
+    /// Nodes were changed behind the hot ones.
+    pub(super) fn forget_hot(&self) {
+        self.lock().hot.clear();
+    }
+
     /// Makes everything committed so far survive a power cut (`fsync(2)`, DESIGN.md section 4).
     pub fn sync(&self) -> Result<(), TreeError> {
         let inner = self.lock();

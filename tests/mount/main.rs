@@ -25,6 +25,7 @@ mod maps;
 mod names;
 mod open_files;
 mod ordinary_user;
+mod pauses;
 mod programs;
 mod refusals;
 mod rig;
