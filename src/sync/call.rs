@@ -33,6 +33,12 @@ pub enum Call {
         recursive: bool,
         if_match: Option<String>,
     },
+    /// Out of Box's trash, under `name`. Box uses `parent` only where the old folder is gone; the answer says where it lies.
+    Restore {
+        item: BoxId,
+        name: String,
+        parent: String,
+    },
 }
 
 /// The bytes of one sealed generation on their way.
@@ -104,6 +110,13 @@ impl Call {
                 ..blank
             },
             Call::Delete { item, .. } => NewAttempt { kind: AttemptKind::Delete, target: Some(item.clone()), ..blank },
+            Call::Restore { item, name, parent } => NewAttempt {
+                kind: AttemptKind::Restore,
+                target: Some(item.clone()),
+                parent: Some(parent.clone()),
+                name: Some(name.clone()),
+                ..blank
+            },
         }
     }
 

@@ -213,6 +213,10 @@ impl Core {
             Ask::Discard(ask) => self.discard(ask, now, out),
             Ask::Pause(ask) => self.pause(ask, now),
             Ask::Deletions(ask) => self.deletions(ask, now, out),
+            Ask::Ahead(ahead) => {
+                out.push(Effect::Ahead(ahead));
+                Ok(())
+            }
             Ask::Quota(reply) => {
                 out.push(Effect::Quota(reply));
                 Ok(())
@@ -319,6 +323,7 @@ impl Core {
                 let learned = self.tree.come_back(ino, now)?;
                 self.follow(learned, now, out)?;
             }
+            Plan::Rebase => self.rebase(ino, now, out)?,
             Plan::Split => {
                 let learned = self.tree.split_conflict(ino, now)?;
                 failpoint("conflict.split");
@@ -328,6 +333,13 @@ impl Core {
             Plan::Wait(wait) => self.wait(ino, &wait, now)?,
         }
         Ok(true)
+    }
+
+    fn rebase(&mut self, ino: Ino, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+        let node = self.tree.rebase(ino)?;
+        self.sessions_changed(now);
+        out.extend(node.content.map(Effect::ToCache).filter(|_| !node.content_dirty()));
+        self.tree.set_due(ino, Some(now))
     }
 
     fn memory(&self, ino: Ino, parent: Ino, now: Timestamp) -> FolderMemory {

@@ -56,6 +56,8 @@ pub enum Plan {
     Undelete,
     /// Somebody changed or moved a file that was deleted here: it comes back, as Box has it.
     ComeBack,
+    /// Box has a version that we did not make from base, and its bytes are those of base, or those of here: it is base from here on.
+    Rebase,
     /// The bytes become a conflict copy.
     Split,
     Wait(Wait),
@@ -244,6 +246,10 @@ fn bytes(picture: &Picture, parent: &str, open: OpenState) -> Plan {
     if open.writers && !open.pushed {
         return Plan::Wait(Wait::OpenForWriting);
     }
+    // Before anything is fetched: Box gives no bytes of what lies in its trash.
+    if let Some(restore) = restore(picture, parent) {
+        return restore;
+    }
     if let Some(copy) = copy(node, content, parent) {
         return slot(picture).unwrap_or(copy);
     }
@@ -290,14 +296,22 @@ fn copy(node: &Node, content: &ContentRow, parent: &str) -> Option<Plan> {
     }))
 }
 
+/// Edited here, in the trash there: the id comes back, and takes the bytes as its next version.
+fn restore(picture: &Picture, parent: &str) -> Option<Plan> {
+    let item = picture.node.item().filter(|_| picture.remote.as_ref().is_some_and(|r| r.trashed))?;
+    Some(Plan::Call(Call::Restore { item, name: picture.node.name.clone(), parent: parent.to_owned() }))
+}
+
 fn version(picture: &Picture, item: BoxId, parent: &str) -> Plan {
     let node = &picture.node;
     let (Some(base), Some(remote)) = (&node.base, &picture.remote) else { return Plan::Look(item) };
-    if remote.trashed {
-        return Plan::Look(item);
-    }
     if remote.version != base.version {
-        return Plan::Split;
+        let ours = match picture.content.as_ref().map(|c| c.state) {
+            Some(ContentState::Sealed { sha1 }) => Some(sha1),
+            _ => None,
+        };
+        let nothing_foreign = remote.sha1.is_some() && (remote.sha1 == ours || remote.sha1 == base.sha1);
+        return if nothing_foreign { Plan::Rebase } else { Plan::Split };
     }
     // The parent cannot travel with the bytes: a move goes first, so that the name is free where the bytes go.
     if base.parent != parent {

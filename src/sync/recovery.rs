@@ -111,11 +111,17 @@ fn make(tree: &Tree, content: &Content, row: &ContentRow) -> Result<Option<Store
     Ok(made.map(stored).inspect_err(|e| log::error!("content {} cannot be made: {e}", row.id)).ok())
 }
 
-/// A file that was opened for writing and has the bytes of its version: nobody wrote, or the same.
+/// A file that was opened for writing and has the bytes of its version: nobody wrote, or the same. Or one that has the bytes it was
+/// sealed with, under another stamp: it was on its way to the cache, and the database is older than that.
 fn is_unchanged(content: &Content, row: &ContentRow) -> bool {
-    let Some(origin) = row.origin.as_ref().filter(|_| row.ranges.is_none()) else { return false };
+    let known = match (row.state, &row.origin) {
+        (ContentState::Sealed { sha1 }, _) => Some((row.size, sha1)),
+        (_, Some(origin)) => origin.sha1.map(|sha1| (origin.size, sha1)),
+        (_, None) => None,
+    };
+    let Some((known_size, sha1)) = known.filter(|_| row.ranges.is_none()) else { return false };
     let Ok(file) = content.load(row.id, Saved { place: Place::Spool, ranges: None }) else { return false };
-    file.size().is_ok_and(|size| size == origin.size) && origin.sha1.is_some() && file.hash().ok() == origin.sha1
+    file.size().is_ok_and(|size| size == known_size) && file.hash().ok() == Some(sha1)
 }
 
 /// Spool files that the database does not know.

@@ -17,6 +17,8 @@ pub enum AttemptKind {
     Copy,
     Update,
     Delete,
+    /// Out of Box's trash.
+    Restore,
 }
 
 impl AttemptKind {
@@ -28,12 +30,13 @@ impl AttemptKind {
             AttemptKind::Update => 3,
             AttemptKind::Delete => 4,
             AttemptKind::Copy => 5,
+            AttemptKind::Restore => 6,
         }
     }
 
     fn from_sql(value: i64) -> AttemptKind {
-        use AttemptKind::{Copy, CreateFolder, Delete, Update, UploadNew, UploadVersion};
-        [CreateFolder, UploadNew, UploadVersion, Update, Copy]
+        use AttemptKind::{Copy, CreateFolder, Delete, Restore, Update, UploadNew, UploadVersion};
+        [CreateFolder, UploadNew, UploadVersion, Update, Copy, Restore]
             .into_iter()
             .find(|k| k.to_sql() == value)
             .unwrap_or(Delete)

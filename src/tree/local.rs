@@ -288,7 +288,7 @@ impl Tree {
 }
 
 /// A new generation unless these are the bytes of base. Equal bytes are never uploaded.
-fn settle_generation(node: &mut Node, row: &mut ContentRow, sha1: Sha1Digest) {
+pub(super) fn settle_generation(node: &mut Node, row: &mut ContentRow, sha1: Sha1Digest) {
     if let Some(base) = node.base.as_mut().filter(|b| b.sha1 == Some(sha1) && b.version.is_some()) {
         base.generation = Some(node.generation);
         if node.unsealed {

@@ -33,7 +33,9 @@ mod store;
 mod undo;
 mod xattrs;
 
-pub use ask::{Ask, AskError, DeletionsAsk, DiscardAsk, FetchAsk, Invalidation, Listed, PauseAsk, PushAsk};
+pub use ask::{
+    AheadAsk, Ask, AskError, DeletionsAsk, DiscardAsk, FetchAsk, FetchFrom, Invalidation, Listed, PauseAsk, PushAsk,
+};
 pub use attempts::{Attempt, AttemptKind, AttemptState, NewAttempt};
 pub use children::Lookup;
 pub use contents::{ContentRow, ContentState, Origin, Place, StoredStamp};

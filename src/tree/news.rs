@@ -98,13 +98,16 @@ impl Tree {
         })
     }
 
-    /// Box does not have the item where we thought: a clean node goes, with all that is clean below it.
-    pub fn absent(&self, id: &BoxId, now: Timestamp) -> Result<Learned, TreeError> {
+    /// Box does not have the item where we thought: a clean node goes, with all that is clean below it. `in_trash`: the item lies in
+    /// Box's trash by itself, so that it can be restored for the sake of unsent bytes.
+    pub fn absent(&self, id: &BoxId, in_trash: bool, now: Timestamp) -> Result<Learned, TreeError> {
         self.write(|tx| {
             let mut learned = Learned::default();
             remote::bury(tx, id, now)?;
-            if let Some(node) = rows::by_item(tx, id)? {
-                leave(tx, node, now, &mut learned)?;
+            match rows::by_item(tx, id)? {
+                Some(node) if in_trash => to_trash(tx, node, now, &mut learned)?,
+                Some(node) => leave(tx, node, now, &mut learned)?,
+                None => {}
             }
             Ok(learned)
         })
@@ -168,7 +171,7 @@ fn merge(
         return Ok(());
     }
     match (rows::by_item(tx, &item.id)?, item.trashed) {
-        (Some(node), true) => leave(tx, node, now, learned),
+        (Some(node), true) => to_trash(tx, node, now, learned),
         (Some(node), false) => update(tx, node, item, is_open, now, learned),
         (None, true) => Ok(()),
         (None, false) => appear(tx, item, now, learned),
@@ -446,6 +449,14 @@ pub(super) fn succeed(
     }
     tx.put(&mut node)?;
     tx.settle(node.ino, now)
+}
+
+/// A node whose item went to Box's trash by itself: a file with unsent bytes keeps its id, and is restored for them.
+fn to_trash(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
+    if node.presence == Presence::Here && node.content_dirty() {
+        return tx.settle(node.ino, now);
+    }
+    leave(tx, node, now, learned)
 }
 
 /// A node whose item is gone from Box, or from this tree.

@@ -206,7 +206,9 @@ fn generation_sent(tx: &Tx<'_>, node: &Node, attempt: &Attempt) -> Result<Option
 fn take_base(node: &mut Node, attempt: &Attempt, answer: &Remote, sent: Option<u64>) {
     let call = &attempt.call;
     let mut base = node.base.take().unwrap_or_default();
-    if let Some(parent) = call.parent.as_ref().or(answer.parent.as_ref()) {
+    // Box restores to the old folder where that is left, whatever was asked for.
+    let asked = call.parent.as_ref().filter(|_| call.kind != AttemptKind::Restore);
+    if let Some(parent) = asked.or(answer.parent.as_ref()) {
         base.parent.clone_from(parent);
     }
     base.name.clone_from(&answer.name);

@@ -3,6 +3,7 @@
 use super::attempts;
 use super::contents::{self, ContentState, Place, StoredStamp};
 use super::error::TreeError;
+use super::local;
 use super::news::{self, Learned};
 use super::node::{Hold, Node, Presence};
 use super::outcome;
@@ -28,6 +29,29 @@ impl Tree {
                 news::appear(tx, &remote, now, &mut learned)?;
             }
             Ok(learned)
+        })
+    }
+
+    /// The version that Box has is what the bytes here are made from, or are: it is base from here on.
+    pub fn rebase(&self, ino: Ino) -> Result<Node, TreeError> {
+        self.write(|tx| {
+            let mut node = tx.node(ino)?;
+            let Some(remote) = node.item().map(|item| remote::get(tx, &item)).transpose()?.flatten() else {
+                return Ok(node);
+            };
+            if let Some(base) = node.base.as_mut() {
+                base.version = remote.version;
+                base.sha1 = remote.sha1;
+            }
+            if let Some(mut row) = node.content.map(|id| contents::get(tx, id)).transpose()?.flatten()
+                && let ContentState::Sealed { sha1 } = row.state
+                && Some(sha1) == remote.sha1
+            {
+                local::settle_generation(&mut node, &mut row, sha1);
+                contents::put(tx, &row)?;
+            }
+            tx.put(&mut node)?;
+            Ok(node)
         })
     }
 

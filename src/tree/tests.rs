@@ -250,7 +250,7 @@ fn what_a_listing_does_not_mention_is_looked_at_and_not_dropped() {
     let learned = tree.end_listing(Ino::ROOT, listing, at(0), 10).unwrap();
     assert_eq!(learned.look_at, vec![BoxId::file("11")]);
     assert!(matches!(tree.child(Ino::ROOT, "a").unwrap(), Lookup::Found(_)));
-    tree.absent(&BoxId::file("11"), at(2)).unwrap();
+    tree.absent(&BoxId::file("11"), false, at(2)).unwrap();
     assert!(matches!(tree.child(Ino::ROOT, "a").unwrap(), Lookup::Missing));
 }
 

@@ -183,6 +183,19 @@ pub const CONFLICT: Story = Story {
     trashed: 0,
 };
 
+/// Somebody else puts the file into the trash at the same time: its id comes back with the version written here.
+pub const EDITED_IN_TRASH: Story = Story {
+    before: |_, root| save(&root.join("doc"), &small(1)),
+    act: |world, root| {
+        let mut file = File::create(root.join("doc"))?;
+        file.write_all(&small(2))?;
+        world.emulator.act().trash("/doc").map_err(io::Error::other)?;
+        close(file)
+    },
+    end: || vec![("/doc", vec![small(1), small(2)])],
+    trashed: 0,
+};
+
 /// A folder of others that nobody here has looked into.
 pub const LISTED: Story = Story {
     before: |world, _| {

@@ -27,6 +27,7 @@ mod open_files;
 mod ordinary_user;
 mod pauses;
 mod programs;
+mod reading;
 mod refusals;
 mod rig;
 mod secrets;

@@ -50,7 +50,8 @@ fn a_pause_reads_and_hears_news_all_the_same() {
 
 #[test]
 fn a_pause_stops_a_large_upload_between_its_parts() {
-    let world = World::with(Mode::Copying, Options { line: Some(10_000_000), part_size: Some(4 << 20), ..Options::default() });
+    let world =
+        World::with(Mode::Copying, Options { line: Some(10_000_000), part_size: Some(4 << 20), ..Options::default() });
     let mount = world.mount();
     let source = world.dir().join("large");
     let sha1 = write_large(&source, 100_000_000, 1);

@@ -1,8 +1,9 @@
 //! Somebody else was there first, at the same time, or afterwards.
 
-use crate::rig::Rig;
+use crate::rig::{Rig, eventually};
 use boxfs::base::is_conflict_name;
-use boxfs::emulator::Options;
+use boxfs::emulator::{Fault, FaultRule, FaultScript, Options};
+use boxfs::tree::{ContentState, RenameHow};
 
 fn conflict_copies(rig: &Rig) -> Vec<Option<Vec<u8>>> {
     rig.in_box().into_iter().filter(|(path, _)| is_conflict_name(path)).map(|(_, bytes)| bytes).collect()
@@ -82,6 +83,130 @@ fn an_edit_of_what_others_deleted_is_in_box_again() {
     rig.start();
     rig.settled();
     assert_eq!(rig.in_box()["/d/doc.txt"].as_deref(), Some(&b"ours"[..]));
+}
+
+fn post_fails(path: &str, times: Option<u64>, fault: Fault) -> FaultScript {
+    let method = Some("POST".to_owned());
+    let rule = FaultRule { method, path: path.to_owned(), nth: None, times, probability: None, fault };
+    FaultScript { seed: 1, rules: vec![rule] }
+}
+
+/// A file with one version in Box and an edit that Box has not heard of, while the engine does not run.
+fn edited(rig: &mut Rig) -> String {
+    rig.save("doc.txt", b"base");
+    rig.settled();
+    rig.kill();
+    rig.save("doc.txt", b"ours");
+    rig.id("/doc.txt")
+}
+
+/// The edit went into the file of before, whose id it is; nothing else is there.
+#[track_caller]
+fn expect_next_version(rig: &Rig, id: &str) {
+    assert_eq!((rig.names(), rig.versions("/doc.txt")), (vec!["/doc.txt".to_owned()], 2));
+    assert_eq!(rig.in_box()["/doc.txt"].as_deref(), Some(&b"ours"[..]));
+    assert_eq!(rig.id("/doc.txt"), id);
+    assert_eq!(rig.node("doc.txt").unwrap().box_id.as_deref(), Some(id));
+}
+
+#[test]
+fn an_edit_of_what_lies_in_the_trash_brings_it_back_as_its_next_version() {
+    let mut rig = Rig::new(Options::default());
+    let id = edited(&mut rig);
+    rig.emulator().act().trash("/doc.txt").unwrap();
+    rig.start();
+    rig.settled();
+    expect_next_version(&rig, &id);
+    assert_eq!(rig.requests("POST", &format!("/files/{id}")), 2, "restored once, and one version");
+}
+
+#[test]
+fn an_edit_and_a_rename_of_what_lies_in_the_trash_bring_it_back_under_the_new_name() {
+    let mut rig = Rig::new(Options::default());
+    rig.mkdir("d");
+    let id = edited(&mut rig);
+    rig.rename("doc.txt", "d/renamed.txt", RenameHow::Replace);
+    rig.emulator().act().trash("/doc.txt").unwrap();
+    rig.start();
+    rig.settled();
+    assert_eq!(rig.names(), ["/d", "/d/renamed.txt"]);
+    assert_eq!((rig.id("/d/renamed.txt"), rig.versions("/d/renamed.txt")), (id, 2));
+}
+
+#[test]
+fn a_restore_whose_answer_is_lost_is_not_sent_again() {
+    let mut rig = Rig::new(Options::default());
+    let id = edited(&mut rig);
+    rig.emulator().act().trash("/doc.txt").unwrap();
+    rig.emulator().set_faults(post_fails(&format!("*/2.0/files/{id}?*"), Some(1), Fault::CloseAfter));
+    rig.start();
+    rig.settled();
+    expect_next_version(&rig, &id);
+    let restores = rig
+        .emulator()
+        .requests()
+        .iter()
+        .filter(|r| r.method == "POST" && r.path.contains(&format!("/2.0/files/{id}?")))
+        .count();
+    assert_eq!(restores, 1);
+}
+
+#[test]
+fn an_edit_of_what_was_purged_is_a_new_file() {
+    let mut rig = Rig::new(Options { delete_forever: true, ..Options::default() });
+    let id = edited(&mut rig);
+    rig.emulator().act().trash("/doc.txt").unwrap();
+    rig.start();
+    rig.settled();
+    assert_eq!((rig.names(), rig.versions("/doc.txt")), (vec!["/doc.txt".to_owned()], 1));
+    assert_eq!(rig.in_box()["/doc.txt"].as_deref(), Some(&b"ours"[..]));
+    assert_ne!(rig.id("/doc.txt"), id);
+}
+
+#[test]
+fn an_edit_of_what_lies_in_the_trash_keeps_clear_of_who_took_its_name() {
+    let mut rig = Rig::new(Options::default());
+    edited(&mut rig);
+    rig.emulator().act().trash("/doc.txt").unwrap();
+    rig.emulator().act().write_file("/doc.txt", b"theirs").unwrap();
+    rig.start();
+    rig.settled();
+    assert_eq!(rig.in_box()["/doc.txt"].as_deref(), Some(&b"theirs"[..]));
+    assert_eq!(conflict_copies(&rig), [Some(b"ours".to_vec())]);
+    assert_eq!(rig.node("doc.txt").unwrap().box_id, Some(rig.id("/doc.txt")));
+}
+
+#[test]
+fn a_database_that_fell_back_behind_an_upload_makes_no_copy_of_equal_bytes() {
+    let mut rig = Rig::new(Options::default());
+    let id = edited(&mut rig);
+    rig.emulator().set_faults(post_fails("*/content*", None, Fault::CloseBefore));
+    rig.start();
+    eventually("the bytes are sealed", || {
+        let row = rig.node("doc.txt").and_then(|n| n.content).and_then(|id| rig.tree.content(id).unwrap());
+        row.is_some_and(|row| matches!(row.state, ContentState::Sealed { .. }))
+    });
+    rig.kill();
+    let before = rig.copy_of_the_database();
+    rig.emulator().set_faults(FaultScript::default());
+    rig.start();
+    rig.settled();
+    rig.kill();
+    rig.put_back(&before);
+    rig.start();
+    rig.settled();
+    expect_next_version(&rig, &id);
+}
+
+#[test]
+fn the_bytes_of_before_saved_again_by_others_are_no_conflict() {
+    let mut rig = Rig::new(Options::default());
+    edited(&mut rig);
+    rig.emulator().act().write_file("/doc.txt", b"base").unwrap();
+    rig.start();
+    rig.settled();
+    assert_eq!((rig.names(), rig.versions("/doc.txt")), (vec!["/doc.txt".to_owned()], 3));
+    assert_eq!(rig.in_box()["/doc.txt"].as_deref(), Some(&b"ours"[..]));
 }
 
 #[test]

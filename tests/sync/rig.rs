@@ -9,6 +9,7 @@ use boxfs::tree::{
     Ask, Attr, ContentState, Lookup, NewNode, Node, NodeKind, Place, Presence, RenameHow, StoredStamp, Tree,
 };
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
@@ -93,6 +94,22 @@ impl Rig {
         let tree = &self.tree;
         eventually("nobody uses the database", || Arc::strong_count(tree) == 1);
         self.tree = Arc::new(Tree::in_memory().unwrap());
+        (self.tree, self.content) = open(&self.dir);
+    }
+
+    /// The database as it is on the disk, while no engine runs.
+    pub fn copy_of_the_database(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let files = ["tree.db", "tree.db-wal"].map(|name| self.dir.path().join(name));
+        files.into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+    }
+
+    /// The database falls back to an earlier state, as after a power cut; Box and the data files do not.
+    pub fn put_back(&mut self, files: &[(PathBuf, Vec<u8>)]) {
+        self.tree = Arc::new(Tree::in_memory().unwrap());
+        std::fs::remove_file(self.dir.path().join("tree.db-shm")).unwrap_or_default();
+        for (path, bytes) in files {
+            std::fs::write(path, bytes).unwrap();
+        }
         (self.tree, self.content) = open(&self.dir);
     }
 

@@ -11,6 +11,9 @@ use crate::sync::translate;
 use crate::tree::{AskError, Attempt, Finish, Hold, Presence, PushAsk, Settled, StoredStamp, TreeError};
 use std::time::Duration;
 
+/// Tries to restore an item that Box says is in the trash and says is not: after these it counts as purged.
+const RESTORE_TRIES: u32 = 3;
+
 /// A mutating call that is over.
 pub(super) struct Over<'a> {
     pub attempt: AttemptId,
@@ -149,11 +152,39 @@ impl Core {
             self.unreachable(error, now);
             return self.retry(over.ino, error, now);
         }
+        if let Call::Restore { item, .. } = over.call {
+            return self.not_restored(over, item, error, now, out);
+        }
         if let Meaning::NameTaken { existing } = &error.meaning {
             return self.name_taken(over, existing.as_deref(), now, out);
         }
         self.not_applied(over, now)?;
         self.refused_for_good(over.ino, over.call, error, now, out)
+    }
+
+    /// The item does not come out of the trash. Somebody may have restored or purged it meanwhile, which a look tells; whatever else
+    /// keeps it there, its bytes go up as a new file.
+    fn not_restored(
+        &mut self,
+        over: &Over<'_>,
+        item: &BoxId,
+        error: &ApiError,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
+        self.not_applied(over, now)?;
+        let failures = self.tree.node(over.ino).map_or(0, |node| node.failures);
+        let elsewhere = matches!(error.meaning, Meaning::NotFound | Meaning::Trashed);
+        if elsewhere && failures < RESTORE_TRIES {
+            self.look(item.clone(), now, out);
+            return self.retry(over.ino, error, now);
+        }
+        if !elsewhere && !matches!(error.heals(), Heals::Never) {
+            self.unreachable(error, now);
+            return self.retry(over.ino, error, now);
+        }
+        log::info!("{item} stays in Box's trash: {error}");
+        self.tree.lost(item, now)
     }
 
     pub(super) fn refused_for_good(
@@ -165,7 +196,7 @@ impl Core {
         out: &mut Vec<Effect>,
     ) -> Result<(), TreeError> {
         let item = match call {
-            Call::Update { item, .. } | Call::Delete { item, .. } => Some(item.clone()),
+            Call::Update { item, .. } | Call::Delete { item, .. } | Call::Restore { item, .. } => Some(item.clone()),
             Call::Upload(upload) => match &upload.target {
                 Target::Version { file_id, .. } => Some(BoxId::file(file_id.clone())),
                 Target::New { parent, .. } => Some(BoxId::folder(parent.clone())),

@@ -110,7 +110,7 @@ impl Core {
             Err(error) if matches!(error.meaning, Meaning::NotFound | Meaning::Trashed) => {
                 self.reached();
                 self.settle_by_look(id, None, asked, now, out)?;
-                self.gone(id, now, out)?;
+                self.gone(id, error.meaning == Meaning::Trashed, now, out)?;
             }
             Err(error) => self.unreachable(&error, now),
         }
@@ -120,13 +120,13 @@ impl Core {
         Ok(())
     }
 
-    /// An item that Box does not have: unsent work counts as not in Box, anything else goes.
-    pub(super) fn gone(&mut self, id: &BoxId, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+    /// An item that Box does not have, or has in its trash: unsent work stays, anything else goes.
+    fn gone(&mut self, id: &BoxId, in_trash: bool, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
         let Some(node) = self.tree.by_item(id)? else { return self.tree.lost(id, now) };
         if node.presence == Presence::Deleted {
             return self.tree.lost(id, now);
         }
-        let learned = self.tree.absent(id, now)?;
+        let learned = self.tree.absent(id, in_trash, now)?;
         self.follow(learned, now, out)
     }
 
@@ -206,7 +206,7 @@ impl Core {
         let alike = match attempt.call.kind {
             AttemptKind::CreateFolder => item.id.is_folder(),
             AttemptKind::UploadNew | AttemptKind::Copy => item.sha1.is_some() && item.sha1 == attempt.call.sha1,
-            AttemptKind::UploadVersion | AttemptKind::Update | AttemptKind::Delete => false,
+            AttemptKind::UploadVersion | AttemptKind::Update | AttemptKind::Delete | AttemptKind::Restore => false,
         };
         Ok(alike && self.tree.by_item(&item.id)?.is_none_or(|node| node.ino == attempt.call.ino))
     }
@@ -225,6 +225,7 @@ impl Core {
             let finish = match (call.kind, remote) {
                 (AttemptKind::Delete, None) => Finish::Deleted,
                 (_, None) | (AttemptKind::Delete, Some(_)) => Finish::NotApplied,
+                (AttemptKind::Restore, Some(r)) => Finish::Found(Box::new(r.clone())),
                 (AttemptKind::UploadVersion, Some(r)) => {
                     let ours = r.sha1.is_some() && r.sha1 == call.sha1 && r.version != call.base_version;
                     if ours { Finish::Found(Box::new(r.clone())) } else { Finish::NotApplied }

@@ -237,8 +237,40 @@ fn somebody_elses_version_makes_a_conflict_and_never_an_upload() {
     let mut changed = with_bytes(synced(), sealed());
     if let Some(remote) = changed.remote.as_mut() {
         remote.version = Some("v2".to_owned());
+        remote.sha1 = Some(Sha1Digest::of(b"theirs"));
     }
     assert_eq!(next(&changed), Plan::Split);
+}
+
+#[test]
+fn somebody_elses_version_with_the_bytes_of_base_or_of_here_is_no_conflict() {
+    for same in [b"old", b"new"] {
+        let mut changed = with_bytes(synced(), sealed());
+        if let Some(remote) = changed.remote.as_mut() {
+            remote.version = Some("v2".to_owned());
+            remote.sha1 = Some(Sha1Digest::of(same));
+        }
+        assert_eq!(next(&changed), Plan::Rebase);
+    }
+}
+
+#[test]
+fn what_was_edited_here_and_trashed_there_is_restored_before_its_bytes_go() {
+    let mut changed = with_bytes(synced(), sealed());
+    changed.node.name = "renamed.txt".to_owned();
+    if let Some(remote) = changed.remote.as_mut() {
+        remote.trashed = true;
+    }
+    let item = BoxId::file("11");
+    let expected = Call::Restore { item, name: "renamed.txt".to_owned(), parent: "0".to_owned() };
+    assert_eq!(next(&changed), Plan::Call(expected.clone()));
+    if let Some(content) = changed.content.as_mut() {
+        content.ranges = Some(Vec::new());
+    }
+    assert_eq!(next(&changed), Plan::Call(expected), "what is missing can be fetched only out of the trash");
+    let lost = attempt(AttemptKind::Restore, Some(BoxId::file("11")), AttemptState::Unknown);
+    changed.attempts = vec![lost];
+    assert_eq!(next(&changed), Plan::Look(BoxId::file("11")));
 }
 
 #[test]

@@ -218,6 +218,10 @@ impl Cloud {
                 self.update(item, name.as_deref(), parent.as_deref(), *modified, if_match.as_deref())?;
                 item.clone()
             }
+            Call::Restore { item, name, parent } => {
+                self.restore(item, name, parent)?;
+                item.clone()
+            }
             Call::Delete { item, recursive, if_match } => {
                 self.matches(item, if_match.as_deref())?;
                 if item.is_folder() && !recursive && self.children(&item.id).next().is_some() {
@@ -286,6 +290,20 @@ impl Cloud {
         if let Some(modified) = modified {
             item.mtime = modified.as_box_holds();
         }
+        Ok(())
+    }
+
+    /// Only what is itself in the trash comes back: to its folder, or to `parent` where that is gone.
+    fn restore(&mut self, id: &BoxId, name: &str, parent: &str) -> Outcome<()> {
+        let Some(held) = self.items.get(id).filter(|i| i.trashed) else { return refuse(Meaning::NotFound) };
+        let home =
+            if self.is_alive(&BoxId::folder(held.parent.clone())) { held.parent.clone() } else { parent.to_owned() };
+        self.folder(&home)?;
+        self.free(&home, name, Some(id))?;
+        let item = self.bump(id);
+        item.trashed = false;
+        item.name = name.to_owned();
+        item.parent = home;
         Ok(())
     }
 

@@ -254,7 +254,9 @@ impl World {
                 self.tree.move_to_cache(content, stamp).map_err(|e| e.to_string())?;
             }
             Task::Effect(Effect::Complete { ino, .. }) => self.outcomes.push(Event::Completed { ino, result: Ok(()) }),
-            Task::Effect(Effect::Fetch(_) | Effect::Quota(_) | Effect::Follow(_) | Effect::Tell(_)) => {}
+            Task::Effect(
+                Effect::Fetch(_) | Effect::Ahead(_) | Effect::Quota(_) | Effect::Follow(_) | Effect::Tell(_),
+            ) => {}
         }
         Ok(())
     }
@@ -315,7 +317,7 @@ impl World {
             // A listing just before is all that can be had (DESIGN.md section 6): somebody may be quicker.
             Call::Delete { recursive: true, .. } if self.shared => Ok(None),
             Call::Delete { item, .. } => self.unseen(item),
-            Call::CreateFolder { .. } | Call::Copy { .. } | Call::Update { .. } => Ok(None),
+            Call::CreateFolder { .. } | Call::Copy { .. } | Call::Update { .. } | Call::Restore { .. } => Ok(None),
         }
     }
 
