@@ -299,7 +299,7 @@ mod tests {
         let reply = Reply::Status(Box::new(StatusReport { online: true, ..StatusReport::default() }));
         assert_eq!(decode(&encode(&reply)), Ok(reply));
         let discarded = Reply::Discarded { what: Discarded::Reverted { bytes: 5 } };
-        let located = Located { file: "/spool/1".into(), size: 5, missing: vec![1..2] };
+        let located = Located { file: "/spool/1".into(), size: 5, missing: vec![1..2, 4..5] };
         for reply in [Reply::Done, discarded, Reply::Located { found: Some(located) }, Reply::Located { found: None }] {
             assert_eq!(decode(&encode(&reply)), Ok(reply));
         }

@@ -21,7 +21,7 @@ const HELD_BACK: [&str; 2] = ["--settle", "100s"];
 fn refuse_uploads(world: &World) {
     let script = r#"{"rules": [{"method": "POST", "path": "*/content*",
         "do": {"kind": "answer", "status": 403, "code": "access_denied_insufficient_permissions"}}]}"#;
-    world.emulator.set_faults(FaultScript::from_json(script).unwrap());
+    world.emulator.set_faults(FaultScript::parse(script).unwrap());
 }
 
 /// A mount that sends nothing by itself, of a Box with `/doc`.
