@@ -9,6 +9,7 @@ mod client;
 mod fill;
 mod mounts;
 mod protocol;
+mod salvage;
 mod server;
 mod socket_path;
 mod speed;
@@ -18,8 +19,8 @@ pub use client::{Client, ClientError};
 pub use fill::{Filling, keep_pins};
 pub use mounts::{FindError, Mounted, Place, find, mount_at, mounts};
 pub use protocol::{
-    Account, Amount, ApiUse, Conflict, Events, Failure, Notice, Pending, Progress, Refusal, Reply, Request, Space,
-    StatusReport, Troubles, Uploading, Waiting,
+    Account, Amount, ApiUse, Conflict, Discarded, Events, Failure, Located, Notice, Pending, Progress, Refusal, Reply,
+    Request, Space, StatusReport, Troubles, Uploading, Waiting,
 };
 pub use server::{Asked, ControlError, ControlServer};
 
