@@ -8,20 +8,26 @@ mod completions;
 mod config;
 mod conflicts;
 mod daemon;
+mod deletions;
 mod demo;
 mod detach;
+mod discard;
 mod doctor;
 mod emulator;
 mod exit;
+mod filling;
 mod logging;
 mod login;
 mod logout;
 mod mount;
 mod mount_checks;
+mod pause;
+mod pin;
 mod progress;
 mod prompt;
 mod ready;
 mod retry;
+mod save_as;
 mod secrecy;
 mod shared;
 mod sign_in;
@@ -61,6 +67,16 @@ enum Command {
     Wait(wait::Arguments),
     Retry(retry::Arguments),
     Conflicts(conflicts::Arguments),
+    Pin(pin::PinArguments),
+    Unpin(pin::UnpinArguments),
+    Evict(pin::EvictArguments),
+    Prefetch(pin::PrefetchArguments),
+    Discard(discard::Arguments),
+    SaveAs(Box<save_as::Arguments>),
+    Pause(pause::Pausing),
+    Resume(pause::Resuming),
+    Confirm(deletions::Confirming),
+    Undo(deletions::Undoing),
     Login(Box<login::Arguments>),
     Logout(Box<logout::Arguments>),
     Whoami(Box<whoami::Arguments>),
@@ -85,6 +101,16 @@ pub fn run() -> ExitCode {
         Command::Wait(arguments) => wait::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
+        Command::Pin(arguments) => pin::pin(&arguments),
+        Command::Unpin(arguments) => pin::unpin(&arguments),
+        Command::Evict(arguments) => pin::evict(&arguments),
+        Command::Prefetch(arguments) => pin::prefetch(&arguments),
+        Command::Discard(arguments) => discard::run(&arguments),
+        Command::SaveAs(arguments) => save_as::run(&arguments, &around),
+        Command::Pause(arguments) => pause::pause(&arguments),
+        Command::Resume(arguments) => pause::resume(&arguments),
+        Command::Confirm(arguments) => deletions::confirm(&arguments),
+        Command::Undo(arguments) => deletions::undo(&arguments),
         Command::Login(arguments) => login::run(&arguments, &around),
         Command::Logout(arguments) => logout::run(&arguments, &around),
         Command::Whoami(arguments) => whoami::run(&arguments, &around),

@@ -5,7 +5,7 @@ use crate::base::Sha1Digest;
 use crate::base::{AttemptId, BoxId, ContentId, Ino};
 use crate::box_api::{ApiError, Event as BoxEvent, Item};
 use crate::content::Stamp;
-use crate::tree::{AheadAsk, Ask, AskError, FetchAsk, Invalidation, SessionRow};
+use crate::tree::{AheadAsk, Ask, AskError, FetchAsk, FetchFrom, Invalidation, SessionRow};
 use tokio::sync::oneshot;
 
 /// Something that happened.
@@ -81,6 +81,8 @@ pub enum Answer {
     Deleted,
     /// The data file was not any more what had been sealed; nothing was committed.
     BytesChanged,
+    /// The user wants nothing to be sent: what Box has of the upload stays there, nothing was committed.
+    Paused,
 }
 
 /// What became of a seal.
@@ -123,6 +125,10 @@ pub enum Effect {
     Look(BoxId),
     Fetch(FetchAsk),
     Ahead(AheadAsk),
+    Whole {
+        from: FetchFrom,
+        reply: oneshot::Sender<Result<(), AskError>>,
+    },
     /// Ask what the account may hold; answered when that is noted, or cannot be known.
     Quota(oneshot::Sender<()>),
     /// Follow Box's events from a place in the stream; `None`: from now on.

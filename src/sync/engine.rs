@@ -1,21 +1,21 @@
 //! The engine at work: one thread that feeds the core, tasks that perform its effects.
 
 use super::board::{Board, Reach, Uploading};
-use super::core::{Core, OpenProbe};
+use super::core::{Core, OpenProbe, paused_since};
 use super::effect::{Effect, Event};
 use super::eviction;
 use super::executor::{Executor, Line, MAX_PARTS, MAX_QUESTIONS};
 use super::executor_account as account;
 use super::planner::{FolderMemory, OpenState, Plan, plan};
-use crate::base::{ContentId, Timestamp};
+use crate::base::{ContentId, Ino, Timestamp};
 use crate::content::Content;
-use crate::tree::{Ask, Invalidation, Picture, Tree, TreeError};
+use crate::tree::{Ask, AskError, DeletionsAsk, Invalidation, PauseAsk, Picture, Tree, TreeError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 /// Outcomes that wait for the core: executors wait when it is full, so that a listing of a million items stays on the wire.
@@ -76,12 +76,25 @@ impl Engine {
         &self.tree
     }
 
+    pub(super) fn content(&self) -> &Content {
+        &self.content
+    }
+
+    pub(super) fn asks(&self) -> &mpsc::Sender<Ask> {
+        &self.asks
+    }
+
     /// Looks at everything that is not in Box at once, without settling.
     pub fn hurry(&self) {
         if self.asks.try_send(Ask::Hurry).is_err() {
             // A full channel wakes the engine anyway; the database remembers what is due.
             log::debug!("the engine is busy; it hurries with the next event");
         }
+    }
+
+    /// Drops the bytes below `top` that Box has, and that no pin and no program keeps. How many files and bytes went.
+    pub fn evict(&self, top: Ino) -> Result<(u64, u64), String> {
+        eviction::evict_below(&self.tree, &self.content, top)
     }
 
     /// Bytes in the cache and in the spool.
@@ -95,8 +108,30 @@ impl Engine {
         let open = open_state(&self.content, picture.node.content);
         match plan(picture, open, FolderMemory::default()) {
             Plan::Wait(wait) => wait.reason(),
+            _ if self.board.is_paused() => "paused: 'boxfs resume' lets it go".to_owned(),
             _ => "waits for its turn".to_owned(),
         }
+    }
+
+    /// Since when nothing is sent because the user says so.
+    pub fn paused_since(&self) -> Result<Option<Timestamp>, TreeError> {
+        paused_since(&self.tree)
+    }
+
+    /// Lets nothing more leave, or everything again.
+    pub async fn pause(&self, pause: bool) -> Result<(), AskError> {
+        self.tell(|reply| Ask::Pause(PauseAsk { pause, reply })).await
+    }
+
+    /// Carries held deletions out, or takes them back; how many they were.
+    pub async fn deletions(&self, undo: bool) -> Result<u64, AskError> {
+        self.tell(|reply| Ask::Deletions(DeletionsAsk { undo, reply })).await
+    }
+
+    async fn tell<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, AskError> {
+        let (reply, told) = oneshot::channel();
+        self.asks.send(ask(reply)).await.map_err(|_| AskError::Stopping)?;
+        told.await.map_err(|_| AskError::Stopping)
     }
 
     pub fn uploads(&self) -> Vec<Uploading> {
@@ -186,7 +221,9 @@ async fn run(
     while !*stopped.borrow() {
         if let Some(event) = event.take() {
             let now = Timestamp::now();
-            for effect in core.apply(event, now)? {
+            let effects = core.apply(event, now)?;
+            board.set_paused(core.paused().is_some());
+            for effect in effects {
                 start(&mut tasks, &executor, effect, runtime);
             }
             let outage = core.outage();

@@ -7,10 +7,11 @@ use super::remote::{self, Remote};
 use super::{memory, rows, schema};
 use crate::base::{BootClock, BoxId, ContentId, Ino, LocalOnlyNames, Timestamp, boot_id};
 use lru::LruCache;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
+use tokio::sync::watch;
 
 /// Nodes kept decoded in memory: about 20 MB at 400 bytes each, enough for the working set of a large build.
 const HOT_NODES: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
@@ -19,6 +20,8 @@ const HOT_NODES: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
 #[derive(Debug)]
 pub struct Tree {
     inner: Mutex<Inner>,
+    /// Counts what Box said, so that who keeps pins knows when to look.
+    news: watch::Sender<u64>,
     #[cfg(test)]
     pub(super) fuse: super::simulated::Fuse,
 }
@@ -138,6 +141,13 @@ impl Tree {
         Tree::with(db)
     }
 
+    /// Opens a database that nobody else uses to look at it, and changes nothing; it has to have this program's schema.
+    pub fn open_to_read(path: &Path) -> Result<Tree, TreeError> {
+        let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        schema::require(&db)?;
+        Tree::with(db)
+    }
+
     /// A tree that lives only in memory, for tests and simulation.
     pub fn in_memory() -> Result<Tree, TreeError> {
         let mut db = Connection::open_in_memory()?;
@@ -149,10 +159,20 @@ impl Tree {
         let hot = LruCache::new(HOT_NODES);
         let names = LruCache::new(HOT_NODES);
         Ok(Tree {
+            news: watch::Sender::new(0),
             inner: Mutex::new(Inner { db, hot, names, local_only: LocalOnlyNames::default() }),
             #[cfg(test)]
             fuse: super::simulated::Fuse::default(),
         })
+    }
+
+    /// Changes whenever Box said something, or a pin was set.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    pub(super) fn tell_of_news(&self) {
+        self.news.send_modify(|count| *count += 1);
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -194,6 +214,11 @@ impl Tree {
             }
             Ok(())
         })
+    }
+
+    /// Nodes were changed behind the hot ones.
+    pub(super) fn forget_hot(&self) {
+        self.lock().hot.clear();
     }
 
     /// Makes everything committed so far survive a power cut (`fsync(2)`, DESIGN.md section 4).

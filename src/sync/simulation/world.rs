@@ -317,7 +317,12 @@ impl World {
                 self.outcomes.push(Event::Completed { ino, result });
             }
             Task::Effect(
-                Effect::Fetch(_) | Effect::Ahead(_) | Effect::Quota(_) | Effect::Follow(_) | Effect::Tell(_),
+                Effect::Fetch(_)
+                | Effect::Ahead(_)
+                | Effect::Whole { .. }
+                | Effect::Quota(_)
+                | Effect::Follow(_)
+                | Effect::Tell(_),
             ) => {}
         }
         Ok(())
