@@ -9,13 +9,19 @@ use crate::support::{TOKEN, World, http_client};
 pub struct Attached {
     pub link: String,
     pub description: String,
+    pub created: String,
 }
 
-const FIELDS: &str = "fields=shared_link,description";
+const FIELDS: &str = "fields=shared_link,description,content_created_at";
+const CREATED: &str = "2010-01-02T03:04:05Z";
 
-/// Gives a file an open shared link and a description.
+/// Gives a file an open shared link, a description, and the time at which somebody began it.
 pub fn attach(world: &World, id: &str) -> Attached {
-    let body = json!({ "shared_link": { "access": "open" }, "description": "what it is about" });
+    let body = json!({
+        "shared_link": { "access": "open" },
+        "description": "what it is about",
+        "content_created_at": CREATED,
+    });
     read(&call(world, reqwest::Method::PUT, id, Some(&body)))
 }
 
@@ -25,7 +31,11 @@ pub fn attached(world: &World, id: &str) -> Attached {
 
 fn read(item: &Value) -> Attached {
     let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{item:#}")).to_owned();
-    Attached { link: text(&item["shared_link"]["url"]), description: text(&item["description"]) }
+    Attached {
+        link: text(&item["shared_link"]["url"]),
+        description: text(&item["description"]),
+        created: text(&item["content_created_at"]),
+    }
 }
 
 fn call(world: &World, method: reqwest::Method, id: &str, body: Option<&Value>) -> Value {

@@ -9,7 +9,7 @@ use boxfs::emulator::{Fault, FaultRule, FaultScript, ItemReport};
 
 use crate::box_side::{Attached, attach, attached};
 use crate::replay::Replay;
-use crate::support::{Mode, Mount, SOON, World, at_full_size, bytes_of, eventually, sha1_hex};
+use crate::support::{Mode, Mount, SOON, World, at_full_size, bytes_of, eventually};
 use crate::trace::{Seed, Trace};
 
 /// What happens between the steps.
@@ -122,7 +122,7 @@ fn perform(trace: &Trace, world: &World, way: Way) -> Mount {
     }
     world.emulator.reset_requests();
     if way == Way::Offline {
-        world.emulator.set_faults(FaultScript { faults: vec![nothing_gets_through()], ..FaultScript::default() });
+        world.emulator.set_faults(FaultScript { rules: vec![nothing_gets_through()], ..FaultScript::default() });
     }
     let mut replay = Replay::new(&mount.root, bytes_before(trace, &trace.document));
     for (n, step) in trace.steps.iter().enumerate() {
@@ -136,8 +136,8 @@ fn perform(trace: &Trace, world: &World, way: Way) -> Mount {
             Way::AtOnce | Way::Offline => {}
             Way::Slowly => until_quiet(world),
             Way::Killed => {
-                replay.forget_dead_files();
                 mount.kill();
+                replay.forget_dead_files();
                 mount = mount_again();
                 replay.open_again();
             }

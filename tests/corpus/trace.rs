@@ -75,24 +75,76 @@ pub struct How {
 /// One system call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    Open { file: u32, path: String, how: How, mode: u32 },
-    Write { file: u32, count: usize, at: Option<u64>, bytes: Bytes },
-    Seek { file: u32, to: u64 },
-    Cut { file: u32, size: u64 },
-    Allocate { file: u32, end: u64, keep_size: bool },
-    Sync { file: u32 },
-    Close { file: u32 },
-    Truncate { path: String, size: u64 },
-    Rename { from: String, to: String },
-    Exchange { from: String, to: String },
-    Unlink { path: String },
-    MakeDir { path: String, mode: u32 },
-    RemoveDir { path: String },
-    Chmod { path: String, mode: u32 },
+    Open {
+        file: u32,
+        path: String,
+        how: How,
+        mode: u32,
+    },
+    Write {
+        file: u32,
+        count: usize,
+        at: Option<u64>,
+        bytes: Bytes,
+    },
+    Seek {
+        file: u32,
+        to: u64,
+    },
+    Cut {
+        file: u32,
+        size: u64,
+    },
+    Allocate {
+        file: u32,
+        end: u64,
+        keep_size: bool,
+    },
+    Sync {
+        file: u32,
+    },
+    Close {
+        file: u32,
+    },
+    Truncate {
+        path: String,
+        size: u64,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
+    Exchange {
+        from: String,
+        to: String,
+    },
+    Unlink {
+        path: String,
+    },
+    MakeDir {
+        path: String,
+        mode: u32,
+    },
+    RemoveDir {
+        path: String,
+    },
+    Chmod {
+        path: String,
+        mode: u32,
+    },
     /// `None`: now.
-    Times { path: String, at: Option<(i64, u32)> },
-    Symlink { path: String, target: String },
-    SetXattr { path: String, key: String },
+    Times {
+        path: String,
+        at: Option<(i64, u32)>,
+    },
+    Symlink {
+        path: String,
+        target: String,
+    },
+    SetXattr {
+        path: String,
+        key: String,
+    },
 }
 
 impl Step {
@@ -146,7 +198,9 @@ fn parse(line: &str) -> Option<Step> {
     let file = || u32::try_from(number(1)?).ok();
     let mode = |n: usize| u32::from_str_radix(words.get(n)?, 8).ok();
     Some(match words[0] {
-        "open" => Step::Open { file: file()?, path: path(2)?, how: how(words.get(3)?)?, mode: mode(4).unwrap_or(0o644) },
+        "open" => {
+            Step::Open { file: file()?, path: path(2)?, how: how(words.get(3)?)?, mode: mode(4).unwrap_or(0o644) }
+        }
         "write" | "pwrite" => {
             let at = if words[0] == "pwrite" { Some(number(3)?) } else { None };
             let old = words.iter().position(|word| *word == "old").map(|n| number(n + 1));

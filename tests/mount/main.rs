@@ -27,6 +27,7 @@ mod ordinary_user;
 mod programs;
 mod refusals;
 mod rig;
+mod rsync;
 mod secrets;
 mod semantics;
 mod sign_in;
