@@ -25,6 +25,7 @@ mod names;
 mod open_files;
 mod ordinary_user;
 mod programs;
+mod reading;
 mod refusals;
 mod rig;
 mod rsync;
