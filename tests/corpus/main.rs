@@ -3,7 +3,7 @@
 //! `docs/saves.md` is made of the same files.
 #![allow(clippy::unwrap_used)]
 
-#[macro_use]
+#[expect(unused_macros, reason = "the tests of a pattern choose their mode themselves")]
 #[path = "../mount/support/mod.rs"]
 mod support;
 

@@ -13,6 +13,7 @@ mod cache;
 mod changes;
 mod cold;
 mod companies;
+mod copies;
 mod ends;
 mod failures;
 mod folders;

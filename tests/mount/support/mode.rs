@@ -29,7 +29,6 @@ pub fn in_mode(mode: Mode, test: fn(Mode)) {
 }
 
 /// Makes a test of each function for each mode.
-#[allow(unused_macros, reason = "the tests of saves make theirs themselves")]
 macro_rules! in_both_modes {
     ($($name:ident),+ $(,)?) => {
         mod passthrough {
