@@ -13,7 +13,8 @@ impl Vfs {
     /// Copies no byte itself.
     pub fn note_copy(&self, from: Ino, to: Fh, length: u64) -> Result<()> {
         let Handle::File(target) = self.handles.get(to)? else { return Ok(()) };
-        let Some(origin) = version_of(&self.node(from)?).filter(|origin| origin.size > 0 && origin.size <= length) else {
+        let Some(origin) = version_of(&self.node(from)?).filter(|origin| origin.size > 0 && origin.size <= length)
+        else {
             return Ok(());
         };
         let node = self.node(target.ino)?;
