@@ -26,6 +26,7 @@ mod maps;
 mod names;
 mod open_files;
 mod ordinary_user;
+mod past;
 mod pauses;
 mod pins;
 mod programs;
