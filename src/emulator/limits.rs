@@ -22,6 +22,8 @@ pub(super) enum Class {
 #[derive(Debug)]
 pub(super) struct Limits {
     rates: Option<RateLimits>,
+    /// Minutes of Box in one minute of this machine.
+    scale: u32,
     buckets: Mutex<HashMap<(String, Class), Bucket>>,
 }
 
@@ -32,8 +34,8 @@ struct Bucket {
 }
 
 impl Limits {
-    pub(super) fn new(rates: Option<RateLimits>) -> Limits {
-        Limits { rates, buckets: Mutex::default() }
+    pub(super) fn new(rates: Option<RateLimits>, scale: u32) -> Limits {
+        Limits { rates, scale, buckets: Mutex::default() }
     }
 
     /// Takes one call of the holder of `token`, or refuses it with 429. Uploads count as general calls too.
@@ -53,7 +55,8 @@ impl Limits {
         for (class, a_minute) in if own == general { vec![general] } else { vec![general, own] } {
             let full = f64::from(a_minute);
             let bucket = buckets.entry((token.to_owned(), class)).or_insert(Bucket { left: full, at: now });
-            let refill = now.duration_since(bucket.at).as_secs_f64() * full / Duration::from_secs(60).as_secs_f64();
+            let gone = now.duration_since(bucket.at) * self.scale;
+            let refill = gone.as_secs_f64() * full / Duration::from_secs(60).as_secs_f64();
             *bucket = Bucket { left: (bucket.left + refill).min(full), at: now };
             if bucket.left < 1.0 {
                 let text = "Request rate limit exceeded, please try again later";
@@ -73,7 +76,7 @@ mod tests {
     #[test]
     fn a_user_is_stopped_at_the_limit_and_others_are_not() {
         let rates = RateLimits { calls_a_minute: 5, uploads_a_minute: 2, searches_a_minute: 60, retry_after: 7 };
-        let limits = Limits::new(Some(rates));
+        let limits = Limits::new(Some(rates), 1);
         assert!(limits.take("a", Class::Upload).is_ok());
         assert!(limits.take("a", Class::Upload).is_ok());
         let refused = limits.take("a", Class::Upload).unwrap_err();
