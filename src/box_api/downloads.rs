@@ -16,6 +16,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// Box promises 15 minutes "in most cases" (API.md 1.8).
@@ -38,7 +39,15 @@ type Key = (String, Option<String>);
 /// Where contents can be fetched just now.
 pub(super) struct Locations {
     /// Held for moments.
-    known: Mutex<LruCache<Key, (Url, Instant)>>,
+    known: Mutex<LruCache<Key, Known>>,
+}
+
+/// What is known of one content's address.
+#[derive(Clone, Default)]
+struct Known {
+    url: Option<(Url, Instant)>,
+    /// Whoever asks Box for the address has its only permit; the others wait for the answer.
+    asking: Option<Arc<Semaphore>>,
 }
 
 impl Locations {
@@ -46,26 +55,33 @@ impl Locations {
         Locations { known: Mutex::new(LruCache::new(MAX_LOCATIONS)) }
     }
 
-    fn known(&self) -> MutexGuard<'_, LruCache<Key, (Url, Instant)>> {
+    fn known(&self) -> MutexGuard<'_, LruCache<Key, Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn get(&self, key: &Key, now: Instant) -> Option<Url> {
-        let mut known = self.known();
-        let (url, since) = known.get(key)?;
-        if now.duration_since(*since) < LOCATION_LIFE {
-            return Some(url.clone());
+        let mut all = self.known();
+        let known = all.get_mut(key)?;
+        known.url.take_if(|(_, since)| now.duration_since(*since) >= LOCATION_LIFE);
+        known.url.as_ref().map(|(url, _)| url.clone())
+    }
+
+    fn put(&self, key: &Key, url: Url, now: Instant) {
+        self.known().get_or_insert_mut(key.clone(), Known::default).url = Some((url, now));
+    }
+
+    /// `url` does not work any more. What somebody else has learned meanwhile stays.
+    fn forget(&self, key: &Key, url: &Url) {
+        if let Some(known) = self.known().get_mut(key) {
+            known.url.take_if(|(known, _)| known == url);
         }
-        known.pop(key);
-        None
     }
 
-    fn put(&self, key: Key, url: Url, now: Instant) {
-        self.known().put(key, (url, now));
-    }
-
-    fn forget(&self, key: &Key) {
-        self.known().pop(key);
+    /// Who may ask Box for the address.
+    fn turn(&self, key: &Key) -> Arc<Semaphore> {
+        let mut all = self.known();
+        let known = all.get_or_insert_mut(key.clone(), Known::default);
+        known.asking.get_or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
     }
 }
 
@@ -110,8 +126,8 @@ impl BoxClient {
             Found::Fresh(url) => (url, true),
         };
         match self.fetch(&url, range.as_ref()).await {
-            Err(error) if error.meaning == Meaning::BadAnswer => {
-                self.inner.locations.forget(&key);
+            Err(error) if is_of_address(&error) => {
+                self.inner.locations.forget(&key, &url);
                 if fresh {
                     return Err(error);
                 }
@@ -123,15 +139,27 @@ impl BoxClient {
             Found::Content(response) => self.begin(response, Outcome::Done, range.as_ref()),
             Found::Known(url) | Found::Fresh(url) => {
                 let result = self.fetch(&url, range.as_ref()).await;
-                result.inspect_err(|_| self.inner.locations.forget(&key))
+                result.inspect_err(|_| self.inner.locations.forget(&key, &url))
             }
         }
     }
 
+    /// The address of a content. Of several who want it, one asks Box.
     async fn locate(&self, key: &Key) -> Result<Found, ApiError> {
-        if let Some(url) = self.inner.locations.get(key, Instant::now()) {
+        let locations = &self.inner.locations;
+        if let Some(url) = locations.get(key, Instant::now()) {
             return Ok(Found::Known(url));
         }
+        let turn = locations.turn(key);
+        // Never closed; without a permit everybody would ask for himself, which is as right.
+        let _turn = turn.acquire().await;
+        match locations.get(key, Instant::now()) {
+            Some(url) => Ok(Found::Known(url)),
+            None => self.ask_for_address(key).await,
+        }
+    }
+
+    async fn ask_for_address(&self, key: &Key) -> Result<Found, ApiError> {
         let mut request = Request::below(Method::GET, &self.hosts().api, &["files", &key.0, "content"])
             .header("accept-encoding", "identity");
         if let Some(version) = &key.1 {
@@ -143,7 +171,7 @@ impl BoxClient {
                 Outcome::Elsewhere => {
                     let location = text_header(response.headers(), "location").unwrap_or_default();
                     let url = content_url(LOCATE.name, location)?;
-                    self.inner.locations.put(key.clone(), url.clone(), Instant::now());
+                    self.inner.locations.put(key, url.clone(), Instant::now());
                     return Ok(Found::Fresh(url));
                 }
                 Outcome::NotYet => {
@@ -192,6 +220,11 @@ impl BoxClient {
         let line = self.inner.download_line.clone();
         Ok(Download { response, skip, left, total: window.total, line })
     }
+}
+
+/// Whether another address may help: this one is over, is of something else, or leads nowhere.
+fn is_of_address(error: &ApiError) -> bool {
+    matches!(error.meaning, Meaning::BadAnswer | Meaning::RangeNotSatisfiable | Meaning::NotSent)
 }
 
 /// Which bytes of the content an answer holds.
@@ -287,7 +320,7 @@ mod tests {
         let locations = Locations::new();
         let key = ("1".to_owned(), None);
         let url = Url::parse("https://dl.example/d/1/x").unwrap();
-        locations.put(key.clone(), url.clone(), Instant::now());
+        locations.put(&key, url.clone(), Instant::now());
         assert_eq!(locations.get(&key, Instant::now()), Some(url));
         tokio::time::advance(LOCATION_LIFE).await;
         assert_eq!(locations.get(&key, Instant::now()), None);

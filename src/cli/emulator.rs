@@ -1,8 +1,13 @@
 //! `boxfs emulator`: Box on this machine, until it is told to stop.
 
+mod banner;
+mod switches;
+
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -12,16 +17,42 @@ use crate::emulator::{Emulator, FaultScript, Options, RateLimits, UserOptions};
 
 use super::exit::{Exit, Failure};
 use super::signals::StopSignals;
+use switches::Setting;
 
 /// What stands before the URL in the first line of the banner.
 pub(super) const SERVER_LABEL: &str = "server: ";
+/// Of a file with a private key.
+const OWNER_ONLY: u32 = 0o600;
+
+const EXAMPLES: &str = "\
+Examples:
+  boxfs emulator
+          A Box for as long as this runs, on any free port
+  boxfs emulator --listen 127.0.0.1:8080 --data ./account
+          The same account again tomorrow
+  boxfs emulator --latency 80ms --line 25MB/s --rate-limits
+          As slow and as strict as the real one
+  boxfs emulator --user ada@example.com=second-token
+          Somebody else to share folders with
+  boxfs emulator --faults faults.yaml --request-log calls.jsonl
+          Failures by a script, and what was asked meanwhile
+  boxfs emulator --proxy 127.0.0.1:3128 --ca-file ca.pem
+          For unmodified clients: HTTPS_PROXY=http://127.0.0.1:3128 SSL_CERT_FILE=ca.pem rclone lsd box:
+  boxfs emulator --jwt-config config.json
+          With the file of an application that signs in by JWT
+  boxfs emulator --generate 1000000
+          An account with a million items";
 
 /// Serve an emulated Box on this machine
 #[derive(Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}", switches::help()))]
 pub(super) struct Arguments {
     /// Address of API and uploads; port 0 takes any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
     listen: SocketAddr,
+    /// Address of downloads and of the realtime server [default: any free port beside --listen]
+    #[arg(long, value_name = "ADDR")]
+    download_listen: Option<SocketAddr>,
     /// Keep everything here [default: a temporary directory, removed at the end]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -58,15 +89,21 @@ pub(super) struct Arguments {
     /// Begin with an account of this many items
     #[arg(long, value_name = "COUNT", default_value = "0")]
     generate: u64,
-    /// Faults to be made, as JSON; docs/emulator.md says how they are written
+    /// Faults to be made, as YAML or JSON; docs/emulator.md says how they are written
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
     /// Another user of the same enterprise, with a developer token; can be given again
     #[arg(long, value_name = "LOGIN=TOKEN", value_parser = user)]
     user: Vec<UserOptions>,
-    /// Keep Box's limits of calls a minute
+    /// Keep Box's limits of calls, uploads and searches
     #[arg(long)]
     rate_limits: bool,
+    /// Write the config.json of an application that signs in by JWT, for its owner's eyes; '-' prints it
+    #[arg(long, value_name = "FILE")]
+    jwt_config: Option<PathBuf>,
+    /// Any other option by its name; can be given again; --help lists them
+    #[arg(long, value_name = "NAME=VALUE", value_parser = Setting::parse)]
+    set: Vec<Setting>,
     /// Listen on an address that others can reach; whoever reaches it has everything
     #[arg(long)]
     allow_remote: bool,
@@ -75,9 +112,9 @@ pub(super) struct Arguments {
 impl Arguments {
     fn options(&self) -> Result<Options, Failure> {
         let defaults = Options::default();
-        Ok(Options {
+        let mut options = Options {
             listen: self.listen,
-            download_listen: SocketAddr::new(self.listen.ip(), 0),
+            download_listen: self.download_listen.unwrap_or(SocketAddr::new(self.listen.ip(), 0)),
             allow_remote: self.allow_remote,
             data: self.data.clone(),
             token: self.token.clone(),
@@ -95,14 +132,29 @@ impl Arguments {
             users: self.user.clone(),
             rate_limits: self.rate_limits.then(RateLimits::default),
             ..defaults
-        })
+        };
+        for setting in &self.set {
+            setting.apply(&mut options).map_err(Failure::usage)?;
+        }
+        Ok(options)
+    }
+
+    /// Hands out the JWT application's file, where one is wanted.
+    fn hand_out_jwt_config(&self, emulator: &Emulator) -> Result<(), Failure> {
+        let Some(path) = &self.jwt_config else { return Ok(()) };
+        let config = emulator.jwt_config().map_err(|e| Failure::new(e.to_string()))?;
+        let written = match path.as_os_str() == "-" {
+            true => io::stdout().write_all(config.as_bytes()),
+            false => write_private(path, &config),
+        };
+        written.map_err(|e| Failure::new(format!("cannot write {}: {e}", path.display())))
     }
 
     fn faults(&self) -> Result<FaultScript, Failure> {
         let Some(path) = &self.faults else { return Ok(FaultScript::default()) };
         let shown = path.display();
         let text = std::fs::read_to_string(path).map_err(|e| Failure::usage(format!("cannot read {shown}: {e}")))?;
-        FaultScript::from_json(&text).map_err(|e| Failure::usage(format!("{shown}: {e}")))
+        FaultScript::parse(&text).map_err(|e| Failure::usage(format!("{shown}: {e}")))
     }
 }
 
@@ -115,8 +167,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
         StopSignals::listen().map_err(failed)?
     };
     let emulator = Emulator::start(arguments.options()?).map_err(|e| Failure::new(e.to_string()))?;
+    let told = banner::text(&emulator, arguments);
     // Whoever started us may not want to read it.
-    let _ = io::stdout().write_all(banner(&emulator, arguments).as_bytes());
+    let _ = io::stdout().write_all(told.as_bytes());
+    arguments.hand_out_jwt_config(&emulator)?;
     runtime.block_on(stop.asked());
     emulator.stop();
     Ok(Exit::Done)
@@ -132,20 +186,10 @@ fn user(text: &str) -> Result<UserOptions, String> {
     }
 }
 
-fn banner(emulator: &Emulator, arguments: &Arguments) -> String {
-    let (url, token) = (emulator.url(), emulator.token());
-    let trust = match &arguments.ca_file {
-        Some(path) => format!(" --ca-file {}", path.display()),
-        None => String::new(),
-    };
-    let mut text = format!(
-        "{SERVER_LABEL}{url}\n\
-         token: {token}\n\
-         Mount it with:   BOXFS_TOKEN={token} boxfs mount DIR --server {url}{trust}\n"
-    );
-    if let Some(proxy) = emulator.proxy_url() {
-        text.push_str(&format!("Any other client: HTTPS_PROXY={proxy}, trusting the file of --ca-file\n"));
-    }
-    text.push_str("Stop it with Ctrl-C.\n");
-    text
+/// Replaces a file that only its owner reads.
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let mut options = File::options();
+    let mut file = options.write(true).create(true).truncate(true).mode(OWNER_ONLY).open(path)?;
+    file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
+    file.write_all(text.as_bytes())
 }

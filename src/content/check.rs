@@ -8,6 +8,7 @@ use super::usage::Place;
 use crate::base::{Sha1Digest, Sha1Hasher};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::Ordering;
 
 /// Bytes digested at a time; the digest's lock is held, the others' are not.
 const STEP_BYTES: u64 = 1 << 20;
@@ -67,8 +68,14 @@ impl DataFile {
             return Ok(Checked::Right);
         }
         let size = self.size()?;
+        self.spoiled.fetch_add(1, Ordering::AcqRel);
         self.lose(&mut state, &(0..size));
         Ok(Checked::Wrong)
+    }
+
+    /// Changes whenever bytes that may have been read turned out to be wrong: whoever began to read before must not go on.
+    pub fn spoiled(&self) -> u64 {
+        self.spoiled.load(Ordering::Acquire)
     }
 
     /// Moves the digest to the first byte that is not here.

@@ -48,6 +48,8 @@ pub struct DataFile {
     pub(super) near: AtomicU64,
     /// How often bytes went ([`DataFile::lose`]).
     pub(super) lost: AtomicU64,
+    /// How often bytes turned out not to be Box's after some of them may have been read.
+    pub(super) spoiled: AtomicU64,
     pub(super) check: Mutex<Check>,
     pub(super) state: Mutex<State>,
     counted: Mutex<Counted>,
@@ -137,6 +139,7 @@ impl DataFile {
             saving: Mutex::new(()),
             near: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            spoiled: AtomicU64::new(0),
             check: Mutex::default(),
             state: Mutex::new(State::of(present)),
             counted: Mutex::new(Counted { place, bytes: bytes_on_disk(&metadata), removed: false }),

@@ -14,6 +14,7 @@ use rsa::{RsaPrivateKey, RsaPublicKey};
 use serde_json::{Value, json};
 
 use super::options::Options;
+use super::private::write_private;
 
 const KEY_BITS: usize = 2048;
 /// The key's name in assertions.
@@ -37,7 +38,7 @@ impl AppKey {
         }
         let private = RsaPrivateKey::new(&mut OsRng, KEY_BITS).map_err(io::Error::other)?;
         let der = private.to_pkcs8_der().map_err(io::Error::other)?;
-        fs::write(&path, der.as_bytes())?;
+        write_private(&path, der.as_bytes())?;
         Ok(AppKey { private })
     }
 

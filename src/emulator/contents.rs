@@ -1,11 +1,13 @@
 //! Bytes on disk: blobs, each written once, digested while written, and read in pieces. Knows nothing of files or versions.
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::{Bytes, BytesMut};
 use sha1::{Digest, Sha1};
 use sha2::Sha512;
 
@@ -13,6 +15,8 @@ use super::store::{Content, Extent};
 
 /// Bytes read at once; large enough that calls do not count, small enough to stay in a cache.
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;
+/// Chunks that a slow connection may hold before their memory is given up: a few megabytes.
+const MAX_LENT: usize = 8;
 /// Blobs of one directory, so that none grows to a million entries.
 const BLOBS_PER_DIRECTORY: u64 = 4096;
 
@@ -72,7 +76,7 @@ impl Contents {
         let piece = |extent: Extent| Piece { path: self.path(extent.blob), offset: extent.start, len: extent.len };
         let mut pieces: Vec<Piece> = content.slice(offset, len).into_iter().map(piece).collect();
         pieces.reverse();
-        Reader { pieces, open: None }
+        Reader { pieces, open: None, lent: VecDeque::new() }
     }
 
     /// All bytes of a content; for tests and small things.
@@ -176,6 +180,8 @@ pub(super) struct Reader {
     /// Still to read, the next one last.
     pieces: Vec<Piece>,
     open: Option<File>,
+    /// Chunks handed out, oldest first: their memory is used again when nobody else holds it.
+    lent: VecDeque<Bytes>,
 }
 
 impl Reader {
@@ -191,23 +197,41 @@ impl Reader {
         self.pieces.iter().map(|piece| piece.len).sum()
     }
 
+    /// Memory for a chunk: an old one that has come back, or a fresh one.
+    fn buffer(&mut self, len: usize) -> BytesMut {
+        if let Some(oldest) = self.lent.pop_front() {
+            match oldest.try_into_mut() {
+                Ok(mut back) if back.len() >= len => {
+                    back.truncate(len);
+                    return back;
+                }
+                Err(still_out) if self.lent.len() + 1 < MAX_LENT => self.lent.push_front(still_out),
+                _ => {}
+            }
+        }
+        BytesMut::zeroed(len)
+    }
+
     /// The next bytes, `None` at the end.
-    pub(super) fn next_chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let Some(piece) = self.pieces.last_mut() else { return Ok(None) };
+    pub(super) fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
+        let Some(piece) = self.pieces.last() else { return Ok(None) };
+        let (offset, wanted) = (piece.offset, piece.len.min(CHUNK_BYTES as u64) as usize);
         let file = match self.open.take() {
             Some(file) => file,
             None => File::open(&piece.path)?,
         };
-        let wanted = piece.len.min(CHUNK_BYTES as u64) as usize;
-        let mut chunk = vec![0; wanted];
-        file.read_exact_at(&mut chunk, piece.offset)?;
-        piece.offset += wanted as u64;
-        piece.len -= wanted as u64;
-        if piece.len == 0 {
-            self.pieces.pop();
-        } else {
-            self.open = Some(file);
+        let mut chunk = self.buffer(wanted);
+        file.read_exact_at(&mut chunk, offset)?;
+        match self.pieces.last_mut() {
+            Some(piece) if piece.len > wanted as u64 => {
+                piece.offset += wanted as u64;
+                piece.len -= wanted as u64;
+                self.open = Some(file);
+            }
+            _ => drop(self.pieces.pop()),
         }
+        let chunk = chunk.freeze();
+        self.lent.push_back(chunk.clone());
         Ok(Some(chunk))
     }
 }

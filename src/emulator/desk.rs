@@ -10,6 +10,7 @@ use sha1::{Digest, Sha1};
 use tokio::sync::watch;
 
 use super::app_key::AppKey;
+use super::archives::Archives;
 use super::clock::Clock;
 use super::contents::Contents;
 use super::faults::Faults;
@@ -18,6 +19,7 @@ use super::http::{Known, Traffic};
 use super::journal::Journal;
 use super::limits::Limits;
 use super::options::Options;
+use super::polls::Polls;
 use super::refusal::Refusal;
 use super::requests::RequestLog;
 use super::shape::Rate;
@@ -27,8 +29,6 @@ use super::store::{Access, Act, Content, Key, Kind, Store, UserRole, Who, random
 const CODE_SECS: i64 = 30;
 /// Longer than an assertion can be good for.
 const ASSERTION_MEMORY_SECS: i64 = 120;
-/// Archives that wait to be fetched: Box takes ten at once of an enterprise.
-const MAX_ZIPS: usize = 10;
 
 /// Where the listeners are, as URLs without a slash at the end.
 #[derive(Debug, Clone)]
@@ -73,7 +73,8 @@ pub(super) struct Desk {
     ledger: Mutex<Ledger>,
     works: Mutex<HashMap<String, Arc<SessionWork>>>,
     pub(super) parts_now: InFlight,
-    zips: Mutex<HashMap<String, ZipJob>>,
+    pub(super) archives: Archives,
+    pub(super) polls: Polls,
     codes: Mutex<HashMap<String, CodeGrant>>,
     /// `jti` of assertions and when they may be forgotten.
     assertions: Mutex<HashMap<String, i64>>,
@@ -83,15 +84,6 @@ pub(super) struct Desk {
     app_key: OnceLock<AppKey>,
     /// How often the download of a version was put off.
     put_off: Mutex<HashMap<u64, u32>>,
-}
-
-/// Items that are to be downloaded as one archive.
-#[derive(Debug, Clone)]
-pub(super) struct ZipJob {
-    pub(super) name: String,
-    pub(super) files: Vec<(String, Content)>,
-    pub(super) expires: i64,
-    pub(super) sent: bool,
 }
 
 /// A code of the sign-in page, before it is traded.
@@ -192,7 +184,8 @@ impl Desk {
             ledger: Mutex::new(Ledger { store, journal }),
             works: Mutex::default(),
             parts_now: InFlight::default(),
-            zips: Mutex::default(),
+            archives: Archives::default(),
+            polls: Polls::new(format!("{}/{}", options.client_secret, options.token), options.realtime_max_retries),
             codes: Mutex::default(),
             assertions: Mutex::default(),
             limits: Limits::new(options.rate_limits, options.time_scale),
@@ -271,31 +264,6 @@ impl Desk {
         let mut seen = self.assertions.lock().unwrap_or_else(PoisonError::into_inner);
         seen.retain(|_, until| *until > now);
         seen.insert(jti.to_owned(), now + ASSERTION_MEMORY_SECS).is_none()
-    }
-
-    /// Keeps an archive to be made; the oldest go where there are too many.
-    pub(super) fn add_zip(&self, job: ZipJob) -> String {
-        let now = self.clock.now();
-        let mut zips = self.zips.lock().unwrap_or_else(PoisonError::into_inner);
-        zips.retain(|_, job| job.expires > now);
-        if zips.len() >= MAX_ZIPS
-            && let Some(oldest) = zips.iter().min_by_key(|(_, job)| job.expires).map(|(id, _)| id.clone())
-        {
-            zips.remove(&oldest);
-        }
-        let id = random_token();
-        zips.insert(id.clone(), job);
-        id
-    }
-
-    pub(super) fn zip(&self, id: &str) -> Option<ZipJob> {
-        self.zips.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
-    }
-
-    pub(super) fn zip_sent(&self, id: &str) {
-        if let Some(job) = self.zips.lock().unwrap_or_else(PoisonError::into_inner).get_mut(id) {
-            job.sent = true;
-        }
     }
 
     /// Whether the download of a version is to be answered "not yet" once more.

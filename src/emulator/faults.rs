@@ -4,8 +4,13 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-/// A script. As JSON: `{"seed": 1, "rules": [{"method": "PUT", "path": "*/upload_sessions/*", "nth": 3, "do":
-/// {"kind": "answer_after", "status": 500}}]}`.
+/// A script. As YAML:
+///
+/// ```yaml
+/// seed: 1
+/// rules:
+///   - {method: PUT, path: "*/upload_sessions/*", nth: 3, do: {kind: answer_after, status: 500}}
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FaultScript {
@@ -78,10 +83,56 @@ pub struct FaultAnswer {
     pub retry_after: Option<u64>,
 }
 
+/// A script that cannot be played: one line that says where and why.
+#[derive(Debug, thiserror::Error)]
+pub enum FaultScriptError {
+    #[error("not a script of faults as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("not a script of faults as YAML: {0}")]
+    Yaml(String),
+    #[error("rule {rule}: {why}")]
+    Rule { rule: usize, why: &'static str },
+}
+
 impl FaultScript {
-    /// Reads a script; the error says where it is wrong.
-    pub fn from_json(text: &str) -> Result<FaultScript, serde_json::Error> {
-        serde_json::from_str(text)
+    /// Reads a script: JSON where it begins with a brace, YAML otherwise.
+    pub fn parse(text: &str) -> Result<FaultScript, FaultScriptError> {
+        let script: FaultScript = if text.trim_start().starts_with('{') {
+            serde_json::from_str(text)?
+        } else if text.trim().is_empty() {
+            FaultScript::default()
+        } else {
+            let read = serde_saphyr::from_str(text);
+            read.map_err(|error| FaultScriptError::Yaml(one_line(&error.without_snippet().to_string())))?
+        };
+        let checked = script.rules.iter().zip(1..).map(|(rule, n)| (n, rule.check()));
+        match checked.into_iter().find_map(|(rule, done)| done.err().map(|why| FaultScriptError::Rule { rule, why })) {
+            Some(wrong) => Err(wrong),
+            None => Ok(script),
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl FaultRule {
+    /// Says what is out of range.
+    fn check(&self) -> Result<(), &'static str> {
+        if self.nth == Some(0) {
+            return Err("'nth' counts from 1");
+        }
+        if self.probability.is_some_and(|chance| !(0.0..=1.0).contains(&chance)) {
+            return Err("'probability' is from 0 to 1");
+        }
+        match &self.fault {
+            Fault::Answer(made_up) | Fault::AnswerAfter(made_up) if !(200..600).contains(&made_up.status) => {
+                Err("'status' is from 200 to 599")
+            }
+            Fault::Drip { bytes_per_second: 0 } => Err("'bytes_per_second' is more than 0"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -186,11 +237,72 @@ mod tests {
             {"method": "GET", "path": "/a", "nth": 2, "do": {"kind": "close_before"}},
             {"path": "/a", "times": 1, "do": {"kind": "stall", "ms": 1}},
             {"path": "/b", "probability": 0.0, "do": {"kind": "close_after"}}]}"#;
-        let faults = Faults::new(FaultScript::from_json(script).unwrap());
+        let faults = Faults::new(FaultScript::parse(script).unwrap());
         assert_eq!(faults.pick("GET", "/a"), Some(Fault::Stall { ms: 1 }));
         assert_eq!(faults.pick("GET", "/a"), Some(Fault::CloseBefore));
         assert_eq!(faults.pick("GET", "/a"), None);
         assert_eq!(faults.pick("GET", "/b"), None);
-        assert!(FaultScript::from_json(r#"{"rules": [{"path": "/a", "do": {"kind": "explode"}}]}"#).is_err());
+    }
+
+    #[test]
+    fn a_script_is_the_same_as_yaml_and_as_json() {
+        let yaml = r#"
+# Every tenth call is throttled, and the third part is stored and lost.
+seed: 7
+rules:
+  - path: "/2.0/*"
+    probability: 0.1
+    do: {kind: answer, status: 429, retry_after: 2}
+  - method: PUT
+    path: "*/upload_sessions/*"
+    nth: 3
+    do:
+      kind: answer_after
+      status: 500
+  - path: /subscribe*
+    times: 2
+    do: {kind: close_before}
+  - path: /d/*
+    do: {kind: drip, bytes_per_second: 1000}
+  - path: "*"
+    do: {kind: expire_token}
+"#;
+        let script = FaultScript::parse(yaml).unwrap();
+        assert_eq!(script.rules.len(), 5);
+        let as_json = serde_json::to_string(&script).unwrap();
+        assert_eq!(FaultScript::parse(&as_json).unwrap(), script);
+        assert_eq!(FaultScript::parse(" \n").unwrap(), FaultScript::default());
+    }
+
+    #[test]
+    fn a_wrong_script_is_refused_in_one_line_that_says_where() {
+        for (text, wanted) in [
+            (r#"{"rules": [{"path": "/a", "do": {"kind": "explode"}}]}"#, "explode"),
+            ("rules:\n  - path: /a\n    do: {kind: explode}\n", "explode"),
+            ("rules:\n  - path: /a\n    when: 3\n    do: {kind: stall, ms: 1}\n", "when"),
+            ("rules:\n  - path: /a\n    nth: 0\n    do: {kind: stall, ms: 1}\n", "rule 1: 'nth' counts from 1"),
+            (
+                "rules:\n  - {path: /a, probability: 2, do: {kind: close_after}}\n",
+                "rule 1: 'probability' is from 0 to 1",
+            ),
+            ("rules: [{path: /a, do: {kind: answer, status: 99}}]", "rule 1: 'status' is from 200 to 599"),
+            ("rules: [", "not a script of faults as YAML"),
+        ] {
+            let error = FaultScript::parse(text).unwrap_err().to_string();
+            assert!(error.contains(wanted) && !error.contains('\n'), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_throws_the_same_dice() {
+        let fired = |seed: u64| -> Vec<bool> {
+            let script = format!("seed: {seed}\nrules: [{{path: '*', probability: 0.3, do: {{kind: close_before}}}}]");
+            let faults = Faults::new(FaultScript::parse(&script).unwrap());
+            (0..200).map(|_| faults.pick("GET", "/").is_some()).collect()
+        };
+        assert_eq!(fired(1), fired(1));
+        assert_ne!(fired(1), fired(2));
+        let share = fired(1).iter().filter(|fired| **fired).count();
+        assert!((30..90).contains(&share), "{share} of 200 at 0.3");
     }
 }

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::private::open_private;
 use super::store::{Batch, Store};
 
 /// Journals below this size are not worth writing anew.
@@ -21,7 +22,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Reads what is there into the store and opens the journal for more.
     pub(super) fn open(path: &Path, store: &mut Store) -> io::Result<Journal> {
-        let mut file = File::options().read(true).append(true).create(true).open(path)?;
+        let mut file = open_private(path, File::options().read(true).append(true).create(true))?;
         lock(&file)?;
         let whole = replay(&mut file, store)?;
         file.set_len(whole)?;
@@ -95,7 +96,8 @@ fn measure(store: &mut Store) -> io::Result<u64> {
 
 fn rewrite(path: &Path, store: &mut Store) -> io::Result<File> {
     let fresh: PathBuf = path.with_extension("fresh");
-    let mut writer = BufWriter::new(File::create(&fresh)?);
+    let created = open_private(&fresh, File::options().write(true).create(true).truncate(true))?;
+    let mut writer = BufWriter::new(created);
     store.write_all(&mut writer)?;
     let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
     file.sync_all()?;

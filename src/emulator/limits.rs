@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::options::RateLimits;
 use super::refusal::Refusal;
 
-/// Users remembered; more than any test has.
-const MAX_USERS: usize = 10_000;
+/// Counts remembered: those of more users than any test has.
+const MAX_BUCKETS: usize = 40_000;
 
 /// What a call counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,13 +18,22 @@ pub(super) enum Class {
     Search,
 }
 
-/// Calls of each user that are paid for, refilled with time.
+/// Calls that are paid for, refilled with time: of each user, and of the enterprise.
 #[derive(Debug)]
 pub(super) struct Limits {
     rates: Option<RateLimits>,
     /// Minutes of Box in one minute of this machine.
     scale: u32,
-    buckets: Mutex<HashMap<(String, Class), Bucket>>,
+    buckets: Mutex<HashMap<(Option<u64>, Meter), Bucket>>,
+}
+
+/// What is counted, over which time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Meter {
+    Calls,
+    Uploads,
+    Searches,
+    SearchesNow,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -33,30 +42,41 @@ struct Bucket {
     at: Instant,
 }
 
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
 impl Limits {
     pub(super) fn new(rates: Option<RateLimits>, scale: u32) -> Limits {
         Limits { rates, scale, buckets: Mutex::default() }
     }
 
-    /// Takes one call of the holder of `token`, or refuses it with 429. Uploads count as general calls too.
-    pub(super) fn take(&self, token: &str, class: Class) -> Result<(), Refusal> {
+    pub(super) fn are_on(&self) -> bool {
+        self.rates.is_some()
+    }
+
+    /// Takes one call of a user, or refuses it with 429. Uploads and searches count as general calls too.
+    pub(super) fn take(&self, user: u64, class: Class) -> Result<(), Refusal> {
         let Some(rates) = &self.rates else { return Ok(()) };
         let now = Instant::now();
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() > MAX_USERS {
+        if buckets.len() > MAX_BUCKETS {
             buckets.clear();
         }
-        let general = (Class::General, rates.calls_a_minute);
-        let own = match class {
-            Class::General => general,
-            Class::Upload => (class, rates.uploads_a_minute),
-            Class::Search => (class, rates.searches_a_minute),
+        let own: &[(Option<u64>, Meter, u32, Duration)] = match class {
+            Class::General => &[],
+            Class::Upload => &[(Some(user), Meter::Uploads, rates.uploads_a_minute, MINUTE)],
+            Class::Search => &[
+                (Some(user), Meter::Searches, rates.searches_a_minute, MINUTE),
+                (Some(user), Meter::SearchesNow, rates.searches_a_second, SECOND),
+                (None, Meter::SearchesNow, rates.enterprise_searches_a_second, SECOND),
+            ],
         };
-        for (class, a_minute) in if own == general { vec![general] } else { vec![general, own] } {
-            let full = f64::from(a_minute);
-            let bucket = buckets.entry((token.to_owned(), class)).or_insert(Bucket { left: full, at: now });
+        let general = [(Some(user), Meter::Calls, rates.calls_a_minute, MINUTE)];
+        for (user, meter, calls, time) in own.iter().chain(&general) {
+            let full = f64::from(*calls);
+            let bucket = buckets.entry((*user, *meter)).or_insert(Bucket { left: full, at: now });
             let gone = now.duration_since(bucket.at) * self.scale;
-            let refill = gone.as_secs_f64() * full / Duration::from_secs(60).as_secs_f64();
+            let refill = gone.as_secs_f64() * full / time.as_secs_f64();
             *bucket = Bucket { left: (bucket.left + refill).min(full), at: now };
             if bucket.left < 1.0 {
                 let text = "Request rate limit exceeded, please try again later";
@@ -73,15 +93,26 @@ impl Limits {
 mod tests {
     use super::*;
 
+    fn limits(calls_a_minute: u32, uploads_a_minute: u32) -> Limits {
+        Limits::new(Some(RateLimits { calls_a_minute, uploads_a_minute, retry_after: 7, ..RateLimits::default() }), 1)
+    }
+
     #[test]
     fn a_user_is_stopped_at_the_limit_and_others_are_not() {
-        let rates = RateLimits { calls_a_minute: 5, uploads_a_minute: 2, searches_a_minute: 60, retry_after: 7 };
-        let limits = Limits::new(Some(rates), 1);
-        assert!(limits.take("a", Class::Upload).is_ok());
-        assert!(limits.take("a", Class::Upload).is_ok());
-        let refused = limits.take("a", Class::Upload).unwrap_err();
+        let limits = limits(5, 2);
+        assert!(limits.take(1, Class::Upload).is_ok());
+        assert!(limits.take(1, Class::Upload).is_ok());
+        let refused = limits.take(1, Class::Upload).unwrap_err();
         assert_eq!((refused.status, refused.headers[0].1.as_str()), (429, "7"));
-        assert!(limits.take("a", Class::General).is_ok());
-        assert!(limits.take("b", Class::Upload).is_ok());
+        assert!(limits.take(1, Class::General).is_ok());
+        assert!(limits.take(2, Class::Upload).is_ok());
+    }
+
+    #[test]
+    fn searches_are_limited_by_the_second_for_a_user_and_for_all() {
+        let limits = limits(1000, 240);
+        let taken = |user: u64| (0..20).filter(|_| limits.take(user, Class::Search).is_ok()).count();
+        assert_eq!((taken(1), taken(2), taken(3)), (6, 6, 0));
+        assert!(limits.take(3, Class::General).is_ok());
     }
 }

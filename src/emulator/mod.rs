@@ -11,6 +11,7 @@
 
 mod actor;
 mod app_key;
+mod archives;
 mod clock;
 mod contents;
 mod desk;
@@ -21,6 +22,8 @@ mod journal;
 mod limits;
 mod listen;
 mod options;
+mod polls;
+mod private;
 mod refusal;
 mod report;
 mod requests;
@@ -30,7 +33,7 @@ mod store;
 mod tls;
 
 pub use actor::{ActError, Actor};
-pub use faults::{Fault, FaultAnswer, FaultRule, FaultScript};
+pub use faults::{Fault, FaultAnswer, FaultRule, FaultScript, FaultScriptError};
 pub use options::{ConflictShape, Options, RateLimits, UserOptions};
 pub use report::{ItemReport, SessionReport};
 pub use requests::RequestRecord;

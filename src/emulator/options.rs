@@ -130,19 +130,30 @@ pub struct Options {
     pub redirect_uris: Vec<String>,
 }
 
-/// Calls that a user may make; `Default` is what Box documents.
+/// Calls that a user may make; `Default` is what Box documents (API.md 1.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimits {
     pub calls_a_minute: u32,
+    /// Of requests to the upload host, parts of sessions too.
     pub uploads_a_minute: u32,
     pub searches_a_minute: u32,
+    pub searches_a_second: u32,
+    /// Of all users together.
+    pub enterprise_searches_a_second: u32,
     /// `Retry-After` of a refused call, seconds.
     pub retry_after: u32,
 }
 
 impl Default for RateLimits {
     fn default() -> RateLimits {
-        RateLimits { calls_a_minute: 1000, uploads_a_minute: 240, searches_a_minute: 60, retry_after: 1 }
+        RateLimits {
+            calls_a_minute: 1000,
+            uploads_a_minute: 240,
+            searches_a_minute: 60,
+            searches_a_second: 6,
+            enterprise_searches_a_second: 12,
+            retry_after: 1,
+        }
     }
 }
 

@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
+use super::private::open_private;
+
 /// Records kept in memory: a long test's worth.
 const MAX_RECORDS: usize = 200_000;
 
@@ -46,7 +48,7 @@ pub(super) struct RequestLog {
 
 impl RequestLog {
     pub(super) fn open(path: Option<&Path>) -> io::Result<RequestLog> {
-        let open = |path: &Path| File::options().append(true).create(true).open(path);
+        let open = |path: &Path| open_private(path, File::options().append(true).create(true));
         let file = path.map(open).transpose()?.map(Mutex::new);
         Ok(RequestLog { recent: Mutex::default(), file, bytes_in: AtomicU64::new(0) })
     }

@@ -12,9 +12,10 @@ use tokio::sync::oneshot;
 use super::actor::{ActError, Actor};
 use super::desk::{Desk, Places};
 use super::faults::FaultScript;
-use super::http::Door;
+use super::http::{self, Door};
 use super::listen::{Purpose, accept};
 use super::options::Options;
+use super::private::make_private_directory;
 use super::refusal::Refusal;
 use super::report::{self, ItemReport, SessionReport};
 use super::requests::RequestRecord;
@@ -93,6 +94,11 @@ impl Emulator {
         Ok(Emulator { desk, stop: Some(stop), thread, certificate, proxy_url, _temporary: temporary })
     }
 
+    /// The calls that are served, each path once with its methods: `GET PUT /2.0/files/:id`.
+    pub fn routes() -> Vec<String> {
+        http::routes().collect()
+    }
+
     /// What a client has to trust for TLS and the proxy, PEM; `None` without them.
     pub fn ca_certificate(&self) -> Option<String> {
         self.certificate.clone()
@@ -122,6 +128,11 @@ impl Emulator {
     /// The developer token of the first user.
     pub fn token(&self) -> String {
         self.desk.options.token.clone()
+    }
+
+    /// The id and the secret of the application that may ask for tokens.
+    pub fn application(&self) -> (String, String) {
+        (self.desk.options.client_id.clone(), self.desk.options.client_secret.clone())
     }
 
     /// Ends all connections and waits for the threads.
@@ -285,7 +296,7 @@ fn directory(options: &Options) -> Result<(PathBuf, Option<tempfile::TempDir>), 
         let dir = dir.map_err(at(&std::env::temp_dir()))?;
         return Ok((dir.path().to_owned(), Some(dir)));
     };
-    std::fs::create_dir_all(dir).map_err(at(dir))?;
+    make_private_directory(dir).map_err(at(dir))?;
     Ok((dir.clone(), None))
 }
 

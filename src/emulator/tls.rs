@@ -13,6 +13,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use super::private::write_private;
+
 /// The names that the certificate is good for.
 const NAMES: [&str; 14] = [
     "localhost",
@@ -80,14 +82,6 @@ fn authority_files(dir: &Path) -> io::Result<(String, KeyPair)> {
     let key = KeyPair::generate().map_err(io::Error::other)?;
     let certificate = authority_params()?.self_signed(&key).map_err(io::Error::other)?.pem();
     fs::write(&certificate_file, &certificate)?;
-    write_private(&key_file, &key.serialize_pem())?;
+    write_private(&key_file, key.serialize_pem().as_bytes())?;
     Ok((certificate, key))
-}
-
-/// For the owner's eyes only.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
 }

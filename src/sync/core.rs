@@ -204,6 +204,10 @@ impl Core {
                 out.push(Effect::Fetch(fetch));
                 Ok(())
             }
+            Ask::Ahead(ahead) => {
+                out.push(Effect::Ahead(ahead));
+                Ok(())
+            }
             Ask::Quota(reply) => {
                 out.push(Effect::Quota(reply));
                 Ok(())

@@ -5,7 +5,7 @@ use crate::base::Sha1Digest;
 use crate::base::{AttemptId, BoxId, ContentId, Ino};
 use crate::box_api::{ApiError, Event as BoxEvent, Item};
 use crate::content::Stamp;
-use crate::tree::{Ask, AskError, FetchAsk, Invalidation, SessionRow};
+use crate::tree::{AheadAsk, Ask, AskError, FetchAsk, Invalidation, SessionRow};
 use tokio::sync::oneshot;
 
 /// Something that happened.
@@ -124,6 +124,7 @@ pub enum Effect {
     },
     Look(BoxId),
     Fetch(FetchAsk),
+    Ahead(AheadAsk),
     /// Ask what the account may hold; answered when that is noted, or cannot be known.
     Quota(oneshot::Sender<()>),
     /// Follow Box's events from a place in the stream; `None`: from now on.

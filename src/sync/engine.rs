@@ -172,6 +172,7 @@ async fn run(
         board: board.clone(),
         parts: Arc::new(Semaphore::new(MAX_PARTS)),
         questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
+        lanes: Arc::default(),
         evicting: Arc::default(),
         events,
         tell: parts.tell.clone(),

@@ -8,7 +8,9 @@ use super::executor_account as account;
 use super::executor_bytes as bytes;
 use super::executor_chunks as chunks;
 use super::executor_events as events;
+use super::executor_fetch as fetching;
 use super::executor_upload as upload;
+use super::lanes::Lanes;
 use crate::base::{BoxId, Ino, Timestamp, failpoint};
 use crate::box_api::{ApiError, BoxClient, ItemChange, Meaning};
 use crate::content::Content;
@@ -54,6 +56,8 @@ pub struct Executor {
     pub parts: Arc<Semaphore>,
     /// Questions (listings, looks) on their way.
     pub questions: Arc<Semaphore>,
+    /// Fetches on their way.
+    pub lanes: Arc<Lanes>,
     /// Held by whoever makes room in the cache.
     pub evicting: Arc<Mutex<()>>,
     pub events: mpsc::Sender<Event>,
@@ -99,7 +103,11 @@ impl Executor {
             Effect::List { folder, id, listing } => self.list(folder, &id, listing).await,
             Effect::Look(id) => self.look(id).await,
             Effect::Fetch(ask) => {
-                let ok = bytes::fetch(&self, ask).await;
+                let ok = fetching::fetch(&self, ask).await;
+                self.report(Event::Fetched { ok }).await;
+            }
+            Effect::Ahead(ask) => {
+                let ok = fetching::ahead(&self, ask).await;
                 self.report(Event::Fetched { ok }).await;
             }
             Effect::Quota(reply) => {
@@ -229,6 +237,7 @@ impl Fallback {
             Effect::Follow(_)
             | Effect::Quota(_)
             | Effect::Fetch(_)
+            | Effect::Ahead(_)
             | Effect::Tell(_)
             | Effect::Drop(_)
             | Effect::Rescue(_)

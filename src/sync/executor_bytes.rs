@@ -1,12 +1,12 @@
-//! Data files: sealing, fetching cold ranges, moving to the cache, removing.
+//! Data files: sealing, completing, moving to the cache, removing.
 
 use super::effect::SealResult;
 use super::eviction::{self, evict_one};
 use super::executor::Executor;
+use super::executor_fetch as fetching;
 use crate::base::{ContentId, failpoint};
-use crate::box_api::{ApiError, Meaning};
-use crate::content::{Arrived, Checked, ContentError, DataFile, FetchError, Place, Ranges, Saved, Sealing};
-use crate::tree::{AskError, ContentRow, ContentState, FetchAsk, Pins};
+use crate::content::{DataFile, Place, Ranges, Saved, Sealing};
+use crate::tree::{AskError, ContentRow, ContentState, Pins};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,26 +84,9 @@ fn never_closed(executor: &Executor, id: ContentId) -> bool {
 pub async fn complete(executor: &Executor, id: ContentId) -> Result<(), AskError> {
     let (file, row) = data_file(executor, id).await.map_err(AskError::Refused)?;
     let origin = row.origin.ok_or(AskError::Gone)?;
-    while !file.is_whole() {
-        let size = file.size().map_err(|e| AskError::Refused(e.to_string()))?;
-        for range in file.claim(0..size) {
-            let ask = FetchAsk {
-                ino: row.ino,
-                content: id,
-                file_id: origin.file_id.clone(),
-                version: Some(origin.version.clone()),
-                range,
-                reply: None,
-            };
-            let outcome = receive(executor, &ask, &file).await;
-            file.release_claim(ask.range.clone(), outcome.clone());
-            outcome.map_err(|e| ask_error(&e))?;
-        }
-        // What others were fetching already.
-        if let Arrived::Failed(error) = file.wait_for(0..size).await {
-            return Err(ask_error(&error));
-        }
-    }
+    fetching::whole(executor, fetching::from(row.ino, id, &origin), &file)
+        .await
+        .map_err(|e| fetching::ask_error(&e))?;
     let tree = executor.tree.clone();
     blocking(move || {
         file.save_ranges(|ranges| {
@@ -113,89 +96,6 @@ pub async fn complete(executor: &Executor, id: ContentId) -> Result<(), AskError
     })
     .await
     .map_err(AskError::Refused)
-}
-
-/// Fetches a range into the data file and ends the claim on it. Returns whether Box answered.
-pub async fn fetch(executor: &Executor, ask: FetchAsk) -> bool {
-    let Some(file) = executor.content.get(ask.content) else {
-        return true;
-    };
-    let outcome = receive(executor, &ask, &file).await;
-    let outcome = match outcome {
-        Ok(()) => compare(&file).await,
-        Err(error) => Err(error),
-    };
-    file.release_claim(ask.range.clone(), outcome.clone());
-    let ok = !matches!(outcome, Err(FetchError::Unreachable));
-    if let Err(error) = &outcome {
-        log::warn!("cannot fetch bytes {}..{} of file {}: {error}", ask.range.start, ask.range.end, ask.file_id);
-    }
-    if let Some(reply) = ask.reply {
-        let _nobody_waits = reply.send(outcome.map_err(|e| ask_error(&e)));
-    }
-    ok
-}
-
-async fn receive(executor: &Executor, ask: &FetchAsk, file: &DataFile) -> Result<(), FetchError> {
-    let mut room = match file.place() {
-        Place::Cache => Some(eviction::room(executor, ask.range.end - ask.range.start).await?),
-        Place::Spool => None,
-    };
-    let mut download = executor
-        .client
-        .download(&ask.file_id, ask.version.as_deref(), Some(ask.range.clone()))
-        .await
-        .map_err(|e| fetch_error(&e))?;
-    let mut offset = ask.range.start;
-    while let Some(chunk) = download.chunk().await.map_err(|e| fetch_error(&e))? {
-        file.fill(offset, &chunk).map_err(|e| match e {
-            ContentError::OutOfSpace => FetchError::OutOfSpace,
-            other => FetchError::Other(other.to_string()),
-        })?;
-        offset += chunk.len() as u64;
-        if let Some(room) = &mut room {
-            room.filled(chunk.len() as u64);
-        }
-    }
-    if offset == ask.range.end { Ok(()) } else { Err(FetchError::Other("the content ended early".to_owned())) }
-}
-
-/// A clean content of which the last piece has come is compared with Box's SHA-1; of others what is here is digested ahead.
-async fn compare(file: &Arc<DataFile>) -> Result<(), FetchError> {
-    let file = file.clone();
-    let checked = blocking(move || {
-        file.digest_ahead().map_err(|e| e.to_string())?;
-        file.check().map_err(|e| e.to_string())
-    });
-    match checked.await.map_err(FetchError::Other)? {
-        Checked::NotDue | Checked::Right => Ok(()),
-        Checked::Wrong => Err(FetchError::Corrupt),
-    }
-}
-
-fn fetch_error(error: &ApiError) -> FetchError {
-    match error.meaning {
-        Meaning::NotFound | Meaning::Trashed | Meaning::RangeNotSatisfiable => FetchError::VersionGone,
-        Meaning::NoAccess | Meaning::Locked | Meaning::ForbiddenByPolicy | Meaning::InsufficientScope => {
-            FetchError::Denied
-        }
-        Meaning::NotSent
-        | Meaning::Intercepted
-        | Meaning::OutcomeUnknown
-        | Meaning::SignInNeeded
-        | Meaning::Throttled { .. } => FetchError::Unreachable,
-        _ => FetchError::Other(error.to_string()),
-    }
-}
-
-fn ask_error(error: &FetchError) -> AskError {
-    match error {
-        FetchError::Unreachable => AskError::Unreachable(error.to_string()),
-        FetchError::VersionGone => AskError::Gone,
-        FetchError::OutOfSpace => AskError::DiskFull,
-        FetchError::Corrupt => AskError::WrongBytes(error.to_string()),
-        FetchError::Denied | FetchError::Abandoned | FetchError::Other(_) => AskError::Refused(error.to_string()),
-    }
 }
 
 /// Box has the bytes: the data file moves to the cache, unless a program began to write into it meanwhile. One that the cache has

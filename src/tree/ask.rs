@@ -2,6 +2,7 @@
 
 use crate::base::{ContentId, Ino};
 use std::ops::Range;
+use std::sync::Weak;
 use tokio::sync::oneshot;
 
 /// What the file system asks of the engine, on one bounded channel.
@@ -15,6 +16,8 @@ pub enum Ask {
     List { ino: Ino, reply: oneshot::Sender<Result<Listed, AskError>> },
     /// Fetch cold bytes into a data file.
     Fetch(FetchAsk),
+    /// Fetch bytes that nobody waits for yet.
+    Ahead(AheadAsk),
     /// Look at everything that is not in Box at once, without settling (`wait`, unmount).
     Hurry,
     /// Ask Box how much the account may hold, and note it.
@@ -27,16 +30,32 @@ pub enum Ask {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listed;
 
-/// A range of one version, to be filled into `content`. Whoever performs it releases the claim on the data file with the
-/// outcome, whether or not anybody still listens to `reply`.
-#[derive(Debug)]
-pub struct FetchAsk {
+/// Where missing bytes come from, and into which data file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchFrom {
     pub ino: Ino,
     pub content: ContentId,
     pub file_id: String,
+    /// `None`: the current one.
     pub version: Option<String>,
+}
+
+/// A range that somebody waits for, claimed on the data file. Whoever performs it releases the claim with the outcome.
+#[derive(Debug)]
+pub struct FetchAsk {
+    pub from: FetchFrom,
     pub range: Range<u64>,
-    pub reply: Option<oneshot::Sender<Result<(), AskError>>>,
+}
+
+/// A range that somebody will probably want. Not claimed: whoever performs it claims each piece when its turn comes.
+#[derive(Debug)]
+pub struct AheadAsk {
+    pub from: FetchFrom,
+    pub range: Range<u64>,
+    /// The size of one request.
+    pub piece_bytes: u64,
+    /// Nobody wants it any more once this cannot be upgraded; `None`: it is wanted whatever happens.
+    pub run: Option<Weak<()>>,
 }
 
 /// Wait until Box has the generation that `ino` has now.

@@ -31,7 +31,7 @@ mod store;
 mod undo;
 mod xattrs;
 
-pub use ask::{Ask, AskError, FetchAsk, Invalidation, Listed, PushAsk};
+pub use ask::{AheadAsk, Ask, AskError, FetchAsk, FetchFrom, Invalidation, Listed, PushAsk};
 pub use attempts::{Attempt, AttemptKind, AttemptState, NewAttempt};
 pub use children::Lookup;
 pub use contents::{ContentRow, ContentState, Origin, Place, StoredStamp};

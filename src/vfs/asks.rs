@@ -1,10 +1,11 @@
 //! What the file system asks of the engine: hints that are not waited for, and needs that a request waits for.
 
+use super::ahead::Ahead;
 use super::error::{Need, VfsError};
 use super::trouble::meaning_of;
 use crate::base::Ino;
 use crate::content::{Arrived, DataFile, FetchError};
-use crate::tree::{Ask, AskError, FetchAsk, Origin, PushAsk};
+use crate::tree::{AheadAsk, Ask, AskError, FetchAsk, FetchFrom, Origin, PushAsk};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,20 @@ pub(super) struct Source {
     pub ino: Ino,
     pub file: Arc<DataFile>,
     pub origin: Origin,
+}
+
+/// One request of those that fetch the rest of a changed file.
+const WHOLE_PIECE_BYTES: u64 = 4 << 20;
+
+impl Source {
+    fn from(&self) -> FetchFrom {
+        FetchFrom {
+            ino: self.ino,
+            content: self.file.id(),
+            file_id: self.origin.file_id.clone(),
+            version: Some(self.origin.version.clone()).filter(|v| !v.is_empty()),
+        }
+    }
 }
 
 impl Asks {
@@ -102,15 +117,19 @@ impl Asks {
         })
     }
 
+    /// Has `ahead` fetched, without anybody waiting. What does not fit into the channel is fetched when it is read.
+    pub fn ahead(&self, source: &Source, ahead: Ahead) {
+        let Ahead { range, piece_bytes, run } = ahead;
+        let ask = AheadAsk { from: source.from(), range, piece_bytes, run: Some(run) };
+        let _ = self.0.try_send(Ask::Ahead(ask));
+    }
+
     /// Starts fetching everything that is missing, without anybody waiting. What does not fit into the channel is left to
     /// the engine, which fetches what a changed content misses before it sends it.
     pub fn start_fetch(&self, source: &Source) {
-        for gap in Claim::all(&source.file, &(0..u64::MAX)) {
-            match self.0.try_reserve() {
-                Ok(permit) => permit.send(gap.into_ask(source)),
-                Err(_) => return,
-            }
-        }
+        let Ok(size) = source.file.size() else { return };
+        let ask = AheadAsk { from: source.from(), range: 0..size, piece_bytes: WHOLE_PIECE_BYTES, run: None };
+        let _ = self.0.try_send(Ask::Ahead(ask));
     }
 
     /// Met after `span`.
@@ -138,14 +157,7 @@ impl Claim {
     /// From here the engine releases the claim.
     fn into_ask(mut self, source: &Source) -> Ask {
         self.sent = true;
-        Ask::Fetch(FetchAsk {
-            ino: source.ino,
-            content: self.file.id(),
-            file_id: source.origin.file_id.clone(),
-            version: Some(source.origin.version.clone()).filter(|v| !v.is_empty()),
-            range: self.range.clone(),
-            reply: None,
-        })
+        Ask::Fetch(FetchAsk { from: source.from(), range: self.range.clone() })
     }
 }
 

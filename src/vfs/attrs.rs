@@ -137,7 +137,7 @@ impl Vfs {
         let writer = bytes.file.open_writer();
         bytes.file.truncate(size)?;
         drop(writer);
-        if let Some(source) = bytes.source(node.ino).filter(|_| !bytes.file.is_whole()) {
+        if let Some(source) = bytes.source().filter(|_| !bytes.file.is_whole()) {
             self.asks.start_fetch(&source);
         }
         Ok(())

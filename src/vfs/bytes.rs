@@ -24,9 +24,9 @@ pub(super) struct Bytes {
 }
 
 impl Bytes {
-    pub fn source(&self, ino: Ino) -> Option<Source> {
+    pub fn source(&self) -> Option<Source> {
         let origin = self.row.origin.clone()?;
-        Some(Source { ino, file: self.file.clone(), origin })
+        Some(Source { ino: self.row.ino, file: self.file.clone(), origin })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The table of handles: what each number that the kernel holds stands for.
 
+use super::ahead::Streams;
 use super::asks::Source;
 use super::error::{Result, VfsError};
 use super::inodes::OpenInode;
@@ -8,7 +9,6 @@ use super::types::Fh;
 use crate::base::Ino;
 use crate::content::{DataFile, Stamp, Writer};
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -30,13 +30,16 @@ pub(super) struct FileHandle {
     pub writer: Option<Writer>,
     /// Where missing bytes come from; `None` for what was never in Box.
     pub source: Option<Source>,
+    /// What [`DataFile::spoiled`] said when it was opened.
+    pub spoiled: u64,
     /// Whether the rest of a cold content was asked for, which the first write does.
     pub asked_for_all: AtomicBool,
     /// Whether the name of the data file is on the disk.
     pub name_synced: AtomicBool,
     /// The stamp that Box is known to have (durability `box`).
     pub pushed: Arc<Mutex<Option<Stamp>>>,
-    pub ahead: ReadAhead,
+    /// What its readers will want next.
+    streams: Mutex<Streams>,
     pub space: Mutex<Space>,
     pub trouble: Arc<Trouble>,
 }
@@ -50,44 +53,32 @@ pub(super) struct Space {
 }
 
 impl FileHandle {
-    pub fn new(ino: Ino, inode: &OpenInode, writer: Option<Writer>, source: Option<Source>) -> FileHandle {
+    /// `cache_bytes` is the limit of the cache.
+    pub fn new(
+        ino: Ino,
+        inode: &OpenInode,
+        writer: Option<Writer>,
+        source: Option<Source>,
+        cache_bytes: u64,
+    ) -> FileHandle {
         FileHandle {
             ino,
             file: inode.file.clone(),
+            spoiled: inode.file.spoiled(),
             trouble: inode.trouble.clone(),
             writer,
             source,
             asked_for_all: AtomicBool::new(false),
             name_synced: AtomicBool::new(false),
             pushed: Arc::default(),
-            ahead: ReadAhead::default(),
+            streams: Mutex::new(Streams::new(cache_bytes)),
             space: Mutex::default(),
         }
     }
-}
 
-/// How far a reader is likely to read on: each read where the last one ended doubles what is fetched at once.
-#[derive(Default)]
-pub(super) struct ReadAhead {
-    next: AtomicU64,
-    window: AtomicU64,
-}
-
-/// The least that is fetched: a request to Box costs about as much time as this many bytes.
-const LEAST_FETCH_BYTES: u64 = 256 << 10;
-/// The most that is fetched at once for a reader, so that one who stops early does not cost much.
-const MOST_FETCH_BYTES: u64 = 16 << 20;
-
-impl ReadAhead {
-    /// What to fetch for a reader who misses `wanted` of a file of `size` bytes.
-    pub fn plan(&self, wanted: &Range<u64>, size: u64) -> Range<u64> {
-        let goes_on = self.next.load(Ordering::Relaxed) == wanted.start;
-        let window = if goes_on { self.window.load(Ordering::Relaxed).saturating_mul(2) } else { 0 };
-        let window = window.clamp(LEAST_FETCH_BYTES, MOST_FETCH_BYTES);
-        let end = wanted.start.saturating_add(window).min(size).max(wanted.end);
-        self.window.store(window, Ordering::Relaxed);
-        self.next.store(end, Ordering::Relaxed);
-        wanted.start..end
+    pub fn streams(&self) -> MutexGuard<'_, Streams> {
+        // Changed in single steps, so that a panic elsewhere leaves them whole.
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -131,32 +122,5 @@ impl Handles {
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Handle>> {
         // Changed in single steps, so that a panic elsewhere leaves it whole.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sequential_reader_fetches_more_each_time_and_a_jumping_one_little() {
-        let ahead = ReadAhead::default();
-        let size = 1 << 30;
-        assert_eq!(ahead.plan(&(0..4096), size), 0..LEAST_FETCH_BYTES);
-        let at = LEAST_FETCH_BYTES;
-        assert_eq!(ahead.plan(&(at..at + 4096), size), at..at + 2 * LEAST_FETCH_BYTES);
-        assert_eq!(ahead.plan(&(1 << 29..(1 << 29) + 10), size), 1 << 29..(1 << 29) + LEAST_FETCH_BYTES);
-        let mut at = 0;
-        for _ in 0..20 {
-            at = ahead.plan(&(at..at + 1), size).end;
-        }
-        assert!(ahead.plan(&(at..at + 1), size).end - at <= MOST_FETCH_BYTES);
-    }
-
-    #[test]
-    fn a_plan_covers_what_is_wanted_and_ends_with_the_file() {
-        let ahead = ReadAhead::default();
-        assert_eq!(ahead.plan(&(10..20), 100), 10..100);
-        assert_eq!(ahead.plan(&(0..MOST_FETCH_BYTES + 1), u64::MAX), 0..MOST_FETCH_BYTES + 1);
     }
 }

@@ -5,7 +5,7 @@ use super::error::{Result, VfsError};
 use super::handles::{FileHandle, Handle};
 use super::state::{Durability, Vfs};
 use super::types::Fh;
-use crate::content::{Allocate, ContentError, Read, Seek, Writer};
+use crate::content::{Allocate, ContentError, FetchError, Read, Seek, Writer};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
@@ -17,10 +17,29 @@ impl Vfs {
             Handle::Text(text) => return Ok(slice(&text, offset, size)),
             Handle::Folder(_) => return Err(VfsError::IsDirectory),
         };
-        match handle.file.read(offset, size as usize)? {
+        self.read_ahead(&handle, offset, size)?;
+        let found = handle.file.read(offset, size as usize)?;
+        if handle.file.spoiled() != handle.spoiled {
+            // What this handle has read already may be wrong: it must not come to a good end.
+            return Err(FetchError::Corrupt.into());
+        }
+        match found {
             Read::Bytes(bytes) => Ok(bytes),
             Read::Missing(gaps) => self.fetch(&handle, &gaps),
         }
+    }
+
+    /// Has what the reader will want next fetched, without anybody waiting.
+    fn read_ahead(&self, handle: &FileHandle, offset: u64, size: u32) -> Result<()> {
+        let Some(source) = handle.source.as_ref().filter(|_| !handle.file.is_whole()) else { return Ok(()) };
+        let file_bytes = handle.file.size()?;
+        let read = offset..offset.saturating_add(size.into()).min(file_bytes);
+        if !read.is_empty()
+            && let Some(ahead) = handle.streams().note(&read, file_bytes)
+        {
+            self.asks.ahead(source, ahead);
+        }
+        Ok(())
     }
 
     fn fetch<T>(&self, handle: &FileHandle, gaps: &[Range<u64>]) -> Result<T> {
@@ -28,7 +47,7 @@ impl Vfs {
             return Err(VfsError::Stale);
         };
         let wanted = first.start..last.end;
-        let fetch = handle.ahead.plan(&wanted, handle.file.size()?);
+        let fetch = handle.streams().fetch(&wanted, handle.file.size()?);
         Err(VfsError::Wait(self.asks.fetch(source.clone(), wanted, fetch)))
     }
 

@@ -3,6 +3,7 @@
 //! Every call is answered at once from this machine, or says what it has to wait for; none waits for the network itself. Knows
 //! nothing of the kernel's protocol and nothing of Box's calls: what it needs from Box it asks for by a value on a channel.
 
+mod ahead;
 mod asks;
 mod attrs;
 mod bookmarks;

@@ -243,8 +243,9 @@ impl Vfs {
             None => inode.copying_way(keep),
         };
         let writer = how.write.then(|| file.open_writer());
-        let source = (!file.is_whole()).then(|| bytes.source(ino)).flatten();
-        let fh = self.handles.add(Handle::File(Arc::new(FileHandle::new(ino, inode, writer, source))));
+        let source = (!file.is_whole()).then(|| bytes.source()).flatten();
+        let handle = FileHandle::new(ino, inode, writer, source, self.content.limits().cache);
+        let fh = self.handles.add(Handle::File(Arc::new(handle)));
         Ok(Opened { fh, way })
     }
 }

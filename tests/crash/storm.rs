@@ -59,7 +59,7 @@ fn faults(seed: u64) -> FaultScript {
     rule(api, 0.2, serde_json::json!({"kind": "cut", "bytes": 20}));
     rule("*/events*", 1.0, serde_json::json!({"kind": "lose_events"}));
     rule("*/commit", 5.0, serde_json::json!({"kind": "answer", "status": 202, "retry_after": 1}));
-    FaultScript::from_json(&serde_json::json!({"seed": seed, "rules": rules}).to_string()).unwrap()
+    FaultScript::parse(&serde_json::json!({"seed": seed, "rules": rules}).to_string()).unwrap()
 }
 
 struct Storm<'a> {

@@ -73,6 +73,40 @@ fn a_long_poll_ends_with_news_or_with_reconnect() {
 }
 
 #[test]
+fn a_realtime_url_is_good_for_as_many_polls_as_announced() {
+    let (emulator, caller) = start(Options { realtime_max_retries: 2, ..Options::default() });
+    emulator.act().write_file("/a", b"x").unwrap();
+    let url = || {
+        let server = caller.call("OPTIONS", "/2.0/events", &[], b"").json()["entries"][0].clone();
+        assert_eq!(server["max_retries"], "2");
+        format!("{}&stream_position=0", server["url"].as_str().unwrap())
+    };
+    let poll = |url: &str| send(url, "GET", &[], b"").json()["message"].as_str().unwrap().to_owned();
+    let (first, second) = (url(), url());
+    assert_eq!([poll(&first), poll(&first), poll(&first)], ["new_change", "new_change", "max_retries"]);
+    assert_eq!(poll(&second), "new_change", "another URL has polls of its own");
+}
+
+#[test]
+fn the_events_of_the_enterprise_are_narrowed_by_time_and_type() {
+    let (emulator, caller) = start(Options::default());
+    emulator.act().write_file("/a", b"x").unwrap();
+    let at =
+        caller.get("/2.0/events?stream_position=0").json()["entries"][0]["created_at"].as_str().unwrap().to_owned();
+    emulator.advance_clock(Duration::from_secs(3600));
+    emulator.act().write_file("/b", b"x").unwrap();
+    emulator.act().rename("/b", "c").unwrap();
+    let later =
+        caller.get("/2.0/events?stream_position=0").json()["entries"][1]["created_at"].as_str().unwrap().to_owned();
+    let admin = |query: &str| kinds(&caller.get(&format!("/2.0/events?stream_type=admin_logs&{query}")).json());
+    assert_eq!(admin(""), ["ITEM_UPLOAD", "ITEM_UPLOAD", "ITEM_RENAME"]);
+    assert_eq!(admin(&format!("created_after={later}")), ["ITEM_UPLOAD", "ITEM_RENAME"]);
+    assert_eq!(admin(&format!("created_before={later}&created_after={at}")), ["ITEM_UPLOAD"]);
+    assert_eq!(admin("event_type=ITEM_RENAME,ITEM_TRASH"), ["ITEM_RENAME"]);
+    assert_eq!(caller.get("/2.0/events?stream_type=admin_logs&created_after=then").status, 400);
+}
+
+#[test]
 fn a_collaborator_sees_and_does_what_the_role_allows() {
     let other = UserOptions { name: "Other".into(), login: "other@example.com".into(), token: "other".into() };
     let (_emulator, caller) = start(Options { users: vec![other], ..Options::default() });
@@ -154,6 +188,14 @@ fn a_shared_link_opens_an_item_to_others() {
     let right = format!("shared_link={url}&shared_link_password=secret");
     assert_eq!(other.call("GET", "/2.0/shared_items", &[("boxapi", &right)], b"").json()["id"], file["id"]);
     assert_eq!(other.call("GET", &format!("{here}/content"), &[("boxapi", &right)], b"").status, 302);
+    let until = json!({"shared_link": {"password": null, "unshared_at": "2001-01-01T00:00:00Z"}});
+    let over = caller.send_json("PUT", &format!("{here}?fields=shared_link"), until).json();
+    assert_eq!(over["shared_link"]["is_password_enabled"], false);
+    assert_eq!(other.call("GET", &here, &[("boxapi", &wrong)], b"").status, 404, "its time is over");
+    let forever = json!({"shared_link": {"unshared_at": null}});
+    let again = caller.send_json("PUT", &format!("{here}?fields=shared_link"), forever).json();
+    assert_eq!((&again["shared_link"]["unshared_at"], &again["shared_link"]["url"]), (&Value::Null, &json!(url)));
+    assert_eq!(other.call("GET", &here, &[("boxapi", &wrong)], b"").status, 200, "without a password now");
     assert_eq!(caller.send_json("PUT", &here, json!({"shared_link": null})).status, 200);
     assert_eq!(other.call("GET", &here, &[("boxapi", &right)], b"").status, 404);
 }

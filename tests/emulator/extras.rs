@@ -1,6 +1,6 @@
-//! Metadata, search, zip, thumbnails, web links, folder locks, plans, rate limits.
+//! Metadata, search, zip, thumbnails, web links, folder locks, plans.
 
-use boxfs::emulator::{Options, RateLimits};
+use boxfs::emulator::Options;
 use serde_json::json;
 
 use crate::chunked::{commit, put};
@@ -57,6 +57,36 @@ fn an_archive_holds_what_was_asked_for() {
         assert!(archive.windows(needle.len()).any(|window| window == needle));
     }
     assert_eq!(caller.get(made.json()["status_url"].as_str().unwrap()).json()["state"], "succeeded");
+}
+
+#[test]
+fn items_of_one_name_are_renamed_in_an_archive() {
+    let (emulator, caller) = start(Options::default());
+    for path in ["/x/Report.txt", "/y/report.txt", "/z/other.txt"] {
+        emulator.act().write_file(path, path.as_bytes()).unwrap();
+    }
+    let id = |path: &str| json!({"type": "file", "id": emulator.find(path).unwrap().id});
+    let items = [id("/x/Report.txt"), id("/y/report.txt"), id("/z/other.txt")];
+    let made = caller.send_json("POST", "/2.0/zip_downloads", json!({"items": items})).json();
+    let conflicts = made["name_conflicts"].as_array().unwrap();
+    assert_eq!(conflicts.len(), 1);
+    let archive = send(made["download_url"].as_str().unwrap(), "GET", &[], b"").body;
+    let holds = |needle: &str| archive.windows(needle.len()).any(|window| window == needle.as_bytes());
+    for (conflict, original) in conflicts[0].as_array().unwrap().iter().zip(["/x/Report.txt", "/y/report.txt"]) {
+        assert_eq!(conflict["original_name"], original[3..]);
+        let renamed = conflict["download_name"].as_str().unwrap();
+        assert!(renamed.ends_with(".txt") && holds(&format!("{renamed}{original}")), "{renamed}");
+    }
+    assert!(holds("other.txt/z/other.txt"));
+}
+
+#[test]
+fn a_version_of_the_api_that_is_not_there_is_refused() {
+    let (_emulator, caller) = start(Options::default());
+    let ask = |version: &str| caller.call("GET", "/2.0/users/me", &[("box-version", version)], b"");
+    assert_eq!(ask("2024.0").status, 200);
+    let refused = ask("1999.0");
+    assert_eq!((refused.status, refused.code().as_str()), (400, "invalid_api_version"));
 }
 
 #[test]
@@ -151,18 +181,4 @@ fn parts_are_digested_by_sha_512_on_demand() {
     let refused = caller.call("POST", &format!("{}/commit", session.url()), &[("Digest", &digest)], br#"{"parts":[]}"#);
     assert_eq!(refused.code(), "bad_request");
     assert!(sha1_base64(b"x").len() == 28);
-}
-
-#[test]
-fn whoever_calls_too_often_is_told_when_to_come_back() {
-    let rates = RateLimits { calls_a_minute: 5, uploads_a_minute: 5, searches_a_minute: 5, retry_after: 3 };
-    let (_emulator, caller) = start(Options { rate_limits: Some(rates), ..Options::default() });
-    for _ in 0..5 {
-        assert_eq!(caller.get("/2.0/users/me").status, 200);
-    }
-    let refused = caller.get("/2.0/users/me");
-    assert_eq!(
-        (refused.status, refused.code().as_str(), refused.header("retry-after")),
-        (429, "rate_limit_exceeded", Some("3"))
-    );
 }

@@ -10,7 +10,7 @@ use crate::start;
 use crate::wire::{Caller, connect, send, split_url};
 
 fn script(rules: serde_json::Value) -> FaultScript {
-    FaultScript::from_json(&json!({"seed": 1, "rules": rules}).to_string()).unwrap()
+    FaultScript::parse(&json!({"seed": 1, "rules": rules}).to_string()).unwrap()
 }
 
 /// What comes back on a connection that may close at any time.

@@ -3,10 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod chunked;
+mod codes;
+mod command;
+mod docs;
 mod events;
 mod extras;
+mod fault_scripts;
 mod faults;
 mod life;
+mod rates;
 mod refusals;
 mod restart;
 mod shape;

@@ -19,14 +19,22 @@ pub fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judges")
 }
 
-/// A virtual environment with what `list` (below `python/`) asks for.
+/// A virtual environment with what `list` (below `python/`) asks for, beside it a link named after the list:
+/// `scripts/test` looks there.
 pub fn python(list: &str) -> PathBuf {
     let list = sources().join("python").join(list);
-    installed(&list, |dir| {
+    let dir = installed(&list, |dir| {
         run(Command::new("python3").args(["-m", "venv"]).arg(dir), INSTALL_LIMIT);
         let mut pip = Command::new(dir.join("bin/pip"));
         run(pip.args(["install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&list), INSTALL_LIMIT);
-    })
+    });
+    let link = dir.with_file_name(list.file_stem().unwrap());
+    let _locked = locked(&link);
+    if std::fs::read_link(&link).ok().as_deref() != Some(&dir) {
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink(&dir, &link).unwrap();
+    }
+    dir
 }
 
 /// A directory with `node_modules` of what `node/package.json` asks for.
@@ -48,8 +56,7 @@ fn installed(list: &Path, install: impl FnOnce(&Path)) -> PathBuf {
     let digest = hex::encode(Sha1::digest(std::fs::read(list).unwrap()));
     let kind = list.file_stem().unwrap().to_str().unwrap();
     let dir = base.join(format!("{kind}-{}", &digest[..12]));
-    let lock = File::create(dir.with_extension("lock")).unwrap();
-    let _locked = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error).unwrap();
+    let _locked = locked(&dir);
     let ready = dir.join("ready");
     if !ready.exists() {
         if dir.exists() {
@@ -59,4 +66,10 @@ fn installed(list: &Path, install: impl FnOnce(&Path)) -> PathBuf {
         File::create(&ready).unwrap();
     }
     dir
+}
+
+/// Keeps other processes from a path until it is dropped.
+fn locked(path: &Path) -> Flock<File> {
+    let lock = File::create(path.with_extension("lock")).unwrap();
+    Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error).unwrap()
 }

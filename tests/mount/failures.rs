@@ -35,7 +35,7 @@ fn expect_failed(mount: &Mount, path: &str, errno: i32) {
 }
 
 fn refuse_uploads(world: &World) {
-    world.emulator.set_faults(FaultScript::from_json(NO_SPACE).unwrap());
+    world.emulator.set_faults(FaultScript::parse(NO_SPACE).unwrap());
 }
 
 fn a_refused_upload_is_told_once_by_the_next_open_and_its_bytes_stay(mode: Mode) {

@@ -27,6 +27,7 @@ mod open_files;
 mod ordinary_user;
 mod outage;
 mod programs;
+mod reading;
 mod refusals;
 mod rig;
 mod secrets;

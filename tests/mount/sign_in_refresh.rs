@@ -14,7 +14,7 @@ fn world() -> World {
 }
 
 fn faults(world: &World, rules: &str) {
-    world.emulator.set_faults(FaultScript::from_json(&format!(r#"{{"rules": [{rules}]}}"#)).unwrap());
+    world.emulator.set_faults(FaultScript::parse(&format!(r#"{{"rules": [{rules}]}}"#)).unwrap());
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn forbid(world: &World, method: &str, path: &str) {
     let code = "access_denied_insufficient_permissions";
     let answer = format!(r#"{{"kind": "answer", "status": 403, "code": "{code}"}}"#);
     let script = format!(r#"{{"rules": [{{"method": "{method}", "path": "{path}", "do": {answer}}}]}}"#);
-    world.emulator.set_faults(FaultScript::from_json(&script).unwrap());
+    world.emulator.set_faults(FaultScript::parse(&script).unwrap());
 }
 
 /// Waits for the notice of a path; its text.

@@ -174,7 +174,7 @@ impl AnswerBody {
         match &mut self.payload {
             Payload::Empty => Ok(None),
             Payload::Bytes(bytes) => Ok(Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty())),
-            Payload::Content(reader) => Ok(reader.next_chunk()?.map(Bytes::from)),
+            Payload::Content(reader) => reader.next_chunk(),
         }
     }
 

@@ -8,6 +8,7 @@ use super::super::clock;
 use super::super::desk::Desk;
 use super::super::refusal::Refusal;
 use super::super::store::{Act, Content, Key, Kind};
+use super::Door;
 use super::answer::{Answer, Payload};
 use super::call::{Call, encode, item_key};
 
@@ -60,6 +61,7 @@ fn read_ticket(desk: &Desk, text: &str) -> Option<(u64, i64)> {
 /// The download listener's paths.
 pub(super) async fn route(call: &mut Call, path: &str) -> Result<Answer, Refusal> {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    super::routes::check(Door::Downloads, call.method.as_str(), &segments)?;
     match segments.as_slice() {
         ["d", "1", ticket, "download"] => download(call, ticket),
         ["2.0", "zip_downloads", id, "content"] => super::zips::download(call, id),

@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use hyper::Method;
-use serde_json::{Value, json};
-use sha1::{Digest, Sha1};
+use serde_json::json;
 
-use super::super::desk::Desk;
+use super::super::clock;
 use super::super::refusal::Refusal;
-use super::super::store::Stream;
+use super::super::store::{NewsFilter, Stream};
 use super::answer::Answer;
 use super::call::Call;
 
@@ -44,7 +43,8 @@ fn list(call: &Call) -> Result<Answer, Refusal> {
         None | Some("" | "null") => 0,
         Some(text) => text.parse().map_err(|_| Refusal::bad("stream_position", "not a stream position"))?,
     };
-    let page = call.desk.read(|store| store.news(&who, stream, position, limit as usize))?;
+    let filter = filter(call, stream)?;
+    let page = call.desk.read(|store| store.news(&who, stream, &filter, position, limit as usize))?;
     Ok(Answer::ok(&json!({
         "chunk_size": page.entries.len(),
         "next_stream_position": position_json(page.next),
@@ -52,10 +52,27 @@ fn list(call: &Call) -> Result<Answer, Refusal> {
     })))
 }
 
+/// What only the streams of an enterprise are narrowed by.
+fn filter(call: &Call, stream: Stream) -> Result<NewsFilter, Refusal> {
+    if stream != Stream::Enterprise {
+        return Ok(NewsFilter::default());
+    }
+    let time = |name: &str| match call.param(name).filter(|text| !text.is_empty()) {
+        None => Ok(None),
+        Some(text) => clock::read(text).map(Some).ok_or_else(|| Refusal::bad(name, "not a date and time")),
+    };
+    let kinds = call.param("event_type").unwrap_or("");
+    Ok(NewsFilter {
+        after: time("created_after")?,
+        before: time("created_before")?,
+        kinds: kinds.split(',').filter(|kind| !kind.is_empty()).map(str::to_owned).collect(),
+    })
+}
+
 fn servers(call: &Call) -> Result<Answer, Refusal> {
     let who = call.who()?;
     let options = &call.desk.options;
-    let url = format!("{}/subscribe?channel={}&stream_type=all", call.places.realtime, channel(&call.desk, who.user));
+    let url = format!("{}/subscribe?channel={}&stream_type=all", call.places.realtime, call.desk.polls.open(who.user));
     let server = json!({
         "type": "realtime_server",
         "url": url,
@@ -66,20 +83,13 @@ fn servers(call: &Call) -> Result<Answer, Refusal> {
     Ok(Answer::ok(&json!({"chunk_size": 1, "entries": [server]})))
 }
 
-/// The secret that names a user to the realtime server, where no token is needed.
-fn channel(desk: &Desk, user: u64) -> String {
-    let seal = Sha1::digest(format!("realtime/{user}/{}/{}", desk.options.client_secret, desk.options.token));
-    format!("{user:016x}{}", hex::encode(seal))
-}
-
-fn read_channel(desk: &Desk, text: &str) -> Option<u64> {
-    let user = u64::from_str_radix(text.get(..16)?, 16).ok()?;
-    (channel(desk, user) == text).then_some(user)
-}
-
 /// `GET /subscribe` on the second listener: hangs until there is news or it is time to reconnect.
 pub(super) async fn subscribe(call: &Call) -> Result<Answer, Refusal> {
-    let user = call.param("channel").and_then(|text| read_channel(&call.desk, text)).ok_or_else(Refusal::not_found)?;
+    let channel = call.param("channel").unwrap_or("");
+    let user = call.desk.polls.user_of(channel).ok_or_else(Refusal::not_found)?;
+    if !call.desk.polls.count(channel) {
+        return Ok(heard("max_retries"));
+    }
     let mut news = call.desk.news.subscribe();
     let position = match call.param("stream_position") {
         None | Some("" | "now") => call.desk.read(|store| store.counters.sequence),
@@ -96,10 +106,13 @@ pub(super) async fn subscribe(call: &Call) -> Result<Answer, Refusal> {
             }
         }
     };
-    let message = match tokio::time::timeout(hold, wait).await {
-        Ok(()) => "new_change",
-        Err(_) => "reconnect",
-    };
-    let body: Value = json!({"message": message});
-    Ok(Answer::ok(&body).header("connection", "close"))
+    match tokio::time::timeout(hold, wait).await {
+        Ok(()) => Ok(heard("new_change")),
+        Err(_) => Ok(heard("reconnect")),
+    }
+}
+
+/// What a poll ends with; the connection goes with it.
+fn heard(message: &str) -> Answer {
+    Answer::ok(&json!({"message": message})).header("connection", "close")
 }

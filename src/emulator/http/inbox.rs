@@ -21,7 +21,7 @@ pub(in crate::emulator) struct Inbox {
     desk: Arc<Desk>,
     counted: Arc<AtomicU64>,
     done: bool,
-    /// A small body, for those who judge what was said.
+    /// A small body or the attributes of an upload, for those who judge what was said.
     kept: Option<Vec<u8>>,
 }
 
@@ -61,13 +61,18 @@ impl Inbox {
             }
             all.extend_from_slice(&bytes);
         }
-        if self.desk.traffic.is_on() {
-            self.kept = Some(all.clone());
-        }
+        self.keep(&all);
         Ok(all)
     }
 
-    /// The small body that was read, where traffic is written down.
+    /// Remembers what the caller said, where traffic is written down.
+    pub(in crate::emulator) fn keep(&mut self, said: &[u8]) {
+        if self.desk.traffic.is_on() {
+            self.kept = Some(said.to_vec());
+        }
+    }
+
+    /// What was read and is no file, where traffic is written down.
     pub(in crate::emulator) fn kept(&self) -> Option<&[u8]> {
         self.kept.as_deref()
     }

@@ -35,7 +35,8 @@ async fn faults(call: &mut Call) -> Result<Answer, Refusal> {
     match call.method {
         Method::GET => {}
         Method::PUT => {
-            let script = serde_json::from_slice(&call.inbox.small().await?);
+            let text = call.inbox.small().await?;
+            let script = FaultScript::parse(&String::from_utf8_lossy(&text));
             call.desk.faults.set(script.map_err(|error| Refusal::bad("faults", error.to_string()))?);
         }
         Method::DELETE => call.desk.faults.set(FaultScript::default()),

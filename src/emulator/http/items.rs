@@ -12,6 +12,8 @@ use super::{downloads, uploads, versions};
 /// The picture of every file: 32 by 32 points in Box's blue.
 const THUMBNAIL_PNG: &[u8] = include_bytes!("thumbnail.png");
 const THUMBNAIL_JPEG: &[u8] = include_bytes!("thumbnail.jpg");
+/// Shortest last part of a shared link's URL that a person may choose (API.md 8.3).
+const MIN_VANITY_NAME_BYTES: usize = 12;
 /// Longest description that Box takes, characters.
 const MAX_DESCRIPTION_CHARS: usize = 256;
 
@@ -167,22 +169,25 @@ fn link_in(store: &Store, key: Key, wanted: &Value) -> Result<SharedLink, Refusa
         can_download: true,
         can_edit: false,
     });
+    // A null is Box's own choice.
     match text(wanted, "access")? {
+        None if wanted.get("access").is_some() => link.access = "open".to_owned(),
         None => {}
         Some(access @ ("open" | "company" | "collaborators")) => link.access = access.to_owned(),
         Some(_) => return Err(Refusal::bad("shared_link.access", "not an access level")),
     }
-    if let Some(password) = text(wanted, "password")? {
-        link.password = Some(password.to_owned());
+    // Here it takes away what was there.
+    if wanted.get("password").is_some() {
+        link.password = text(wanted, "password")?.map(str::to_owned);
     }
-    if let Some(at) = time(wanted, "unshared_at")? {
-        link.unshared_at = Some(at);
+    if wanted.get("unshared_at").is_some() {
+        link.unshared_at = time(wanted, "unshared_at")?;
     }
-    if let Some(name) = text(wanted, "vanity_name")? {
-        if name.len() < 12 {
+    if wanted.get("vanity_name").is_some() {
+        link.vanity_name = text(wanted, "vanity_name")?.map(str::to_owned);
+        if link.vanity_name.as_ref().is_some_and(|name| name.len() < MIN_VANITY_NAME_BYTES) {
             return Err(Refusal::bad("shared_link.vanity_name", "shorter than 12 characters"));
         }
-        link.vanity_name = Some(name.to_owned());
     }
     let permissions = &wanted["permissions"];
     link.can_download = permissions["can_download"].as_bool().unwrap_or(link.can_download);

@@ -13,6 +13,7 @@ mod items;
 mod metadata;
 mod multipart;
 mod plan;
+mod routes;
 mod search;
 mod sessions;
 mod tokens;
@@ -40,6 +41,7 @@ use answer::{Answer, AnswerBody, OpenRecord};
 use call::Call;
 use inbox::Inbox;
 pub(super) use plan::Known;
+pub(super) use routes::all as routes;
 pub(super) use traffic::Traffic;
 
 /// Which listener a request came in by.
@@ -49,6 +51,8 @@ pub(super) enum Door {
     Downloads,
 }
 
+/// What `box-version` may say.
+const API_VERSION: &str = "2024.0";
 /// Headers that the request log keeps.
 const LOGGED_HEADERS: [&str; 6] = ["range", "content-range", "if-match", "if-none-match", "as-user", "expect"];
 
@@ -109,7 +113,7 @@ async fn perform(call: &mut Call, door: Door, path: &str, fault: &Option<Fault>)
         _ => {}
     }
     let done = match door {
-        Door::Api => match limit(call, path) {
+        Door::Api => match version(call).and_then(|()| limit(call, path)) {
             Ok(()) => route(call, path).await,
             Err(refusal) => Err(refusal),
         },
@@ -192,6 +196,7 @@ fn hex_id(len: usize) -> String {
 async fn route(call: &mut Call, path: &str) -> Result<Answer, Refusal> {
     let decoded: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(|s| call::decode(s, false)).collect();
     let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
+    routes::check(Door::Api, call.method.as_str(), &segments)?;
     match segments.as_slice() {
         ["2.0", "users", rest @ ..] => users::route(call, rest).await,
         ["2.0", "folders", rest @ ..] => folders::route(call, rest).await,
@@ -216,15 +221,32 @@ async fn route(call: &mut Call, path: &str) -> Result<Answer, Refusal> {
     }
 }
 
-/// Counts the call against the limits of its user.
+/// Refuses a version of the API that it does not have (API.md 1.2).
+fn version(call: &Call) -> Result<(), Refusal> {
+    match call.header("box-version") {
+        None | Some(API_VERSION) => Ok(()),
+        Some(_) => {
+            let text = format!("The only version of these endpoints is {API_VERSION}");
+            Err(Refusal::new(400, "invalid_api_version", text))
+        }
+    }
+}
+
+/// Counts the call against the limits of its user; one without a user is refused elsewhere.
 fn limit(call: &Call, path: &str) -> Result<(), Refusal> {
+    if !call.desk.limits.are_on() {
+        return Ok(());
+    }
     let class = match path {
         path if path.starts_with("/_emulator") => return Ok(()),
         path if path.starts_with("/api/2.0/") => Class::Upload,
         path if path.starts_with("/2.0/search") => Class::Search,
         _ => Class::General,
     };
-    call.desk.limits.take(call.header("authorization").unwrap_or(""), class)
+    match call.who() {
+        Ok(who) => call.desk.limits.take(who.user, class),
+        Err(_) => Ok(()),
+    }
 }
 
 /// Refuses any method but those that a path has.

@@ -88,6 +88,11 @@ impl Multipart<'_> {
         }
     }
 
+    /// Remembers the bytes of a part that is no file, for those who judge what was said.
+    pub(super) fn keep(&mut self, said: &[u8]) {
+        self.inbox.keep(said);
+    }
+
     /// Box takes a body of unknown length that ends early for a short file (API.md 9, surprise 6).
     fn cut_short(&mut self) -> Result<Option<Bytes>, Refusal> {
         self.ended = true;

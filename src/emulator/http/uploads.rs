@@ -163,6 +163,7 @@ async fn read_attributes(form: &mut Multipart<'_>) -> Result<Value, Refusal> {
         }
         bytes.extend_from_slice(&chunk);
     }
+    form.keep(&bytes);
     let value: Option<Value> = serde_json::from_slice(&bytes).ok();
     value.filter(Value::is_object).ok_or_else(|| Refusal::bad("attributes", "not a JSON object"))
 }

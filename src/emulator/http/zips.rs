@@ -1,14 +1,16 @@
 //! Zip downloads: several items as one archive, stored without compression (API.md 8.7).
 
+use std::collections::BTreeMap;
 use std::io;
 
 use hyper::Method;
 use serde_json::{Value, json};
 
+use super::super::archives::Archive;
 use super::super::contents::{Contents, Pen};
-use super::super::desk::{Desk, ZipJob};
+use super::super::desk::Desk;
 use super::super::refusal::Refusal;
-use super::super::store::{Act, Content, Key, Kind, Store, Who};
+use super::super::store::{Act, Content, Key, Kind, Store, Who, id_text};
 use super::answer::{Answer, Payload};
 use super::call::{Call, encode, item_key, text};
 
@@ -18,6 +20,9 @@ const MAX_FILES: usize = 10_000;
 const MAX_BYTES: u64 = u32::MAX as u64 - 64 * 1024 * 1024;
 /// How long an archive can be fetched.
 const LIFE_SECS: i64 = 30 * 60;
+
+/// Items and what they are called in an archive.
+type Named = Vec<(String, Key)>;
 
 /// `/zip_downloads...` on the API's side.
 pub(super) async fn route(call: &mut Call, rest: &[&str]) -> Result<Answer, Refusal> {
@@ -29,7 +34,7 @@ pub(super) async fn route(call: &mut Call, rest: &[&str]) -> Result<Answer, Refu
         [id, "status"] => {
             super::only(call, Method::GET)?;
             call.who()?;
-            let job = call.desk.zip(id).ok_or_else(Refusal::not_found)?;
+            let job = call.desk.archives.get(id).ok_or_else(Refusal::not_found)?;
             let count = job.files.len();
             Ok(Answer::ok(&json!({
                 "total_file_count": count,
@@ -48,14 +53,18 @@ async fn create(call: &mut Call) -> Result<Answer, Refusal> {
     let body = call.json().await?;
     let items = body["items"].as_array().ok_or_else(|| Refusal::bad("items", "'items' is required"))?;
     let keys = items.iter().map(|item| item_in(item, &who)).collect::<Result<Vec<Key>, Refusal>>()?;
-    let files = call.desk.read(|store| collect(store, &who, &keys))?;
+    let (files, conflicts) = call.desk.read(|store| {
+        let (named, conflicts) = names_in_archive(store, &who, &keys)?;
+        Ok::<_, Refusal>((collect(store, named), conflicts))
+    })?;
     let bytes: u64 = files.iter().map(|(_, content)| content.size).sum();
     if files.len() > MAX_FILES || bytes > MAX_BYTES {
         return Err(Refusal::bad("items", "too many files or bytes for one archive"));
     }
     let name = text(&body, "download_file_name")?.unwrap_or("archive").trim_end_matches(".zip").to_owned();
     let expires = call.desk.clock.now() + LIFE_SECS;
-    let id = call.desk.add_zip(ZipJob { name, files, expires, sent: false });
+    let archive = Archive { name, files, expires, sent: false };
+    let id = call.desk.archives.add(archive, call.desk.clock.now());
     let expires = call.desk.read(|store| store.time(expires));
     Ok(Answer::json(
         202,
@@ -63,7 +72,7 @@ async fn create(call: &mut Call) -> Result<Answer, Refusal> {
             "download_url": format!("{}/2.0/zip_downloads/{id}/content", call.places.downloads),
             "status_url": format!("{}/2.0/zip_downloads/{id}/status", call.places.api),
             "expires_at": expires,
-            "name_conflicts": [],
+            "name_conflicts": conflicts,
         }),
     ))
 }
@@ -77,13 +86,35 @@ fn item_in(item: &Value, who: &Who) -> Result<Key, Refusal> {
     item_key(kind, text(item, "id")?.unwrap_or(""), who)
 }
 
-/// The files of the items, with their paths in the archive.
-fn collect(store: &Store, who: &Who, keys: &[Key]) -> Result<Vec<(String, Content)>, Refusal> {
-    let mut files = Vec::new();
-    let mut open: Vec<(String, Key)> = Vec::new();
+/// What each item is called in the archive, and who had to be renamed: all of those that share a name, as Box does.
+fn names_in_archive(store: &Store, who: &Who, keys: &[Key]) -> Result<(Named, Vec<Value>), Refusal> {
+    let mut named = Vec::new();
     for key in keys {
-        open.push((store.allow(who, *key, Act::Download)?.name.clone(), *key));
+        named.push((store.allow(who, *key, Act::Download)?.name.clone(), *key));
     }
+    let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, (name, _)) in named.iter().enumerate() {
+        groups.entry(name.to_lowercase()).or_default().push(at);
+    }
+    let mut conflicts = Vec::new();
+    for group in groups.into_values().filter(|group| group.len() > 1) {
+        let renamed = group.into_iter().map(|at| {
+            let (name, key) = &mut named[at];
+            let original = name.clone();
+            *name = match original.rsplit_once('.') {
+                Some((_, extension)) if key.kind == Kind::File => format!("{}.{extension}", super::hex_id(6)),
+                _ => super::hex_id(6),
+            };
+            json!({"id": id_text(*key), "type": key.kind.word(), "original_name": original, "download_name": name})
+        });
+        conflicts.push(Value::Array(renamed.collect()));
+    }
+    Ok((named, conflicts))
+}
+
+/// The files of the items, with their paths in the archive.
+fn collect(store: &Store, mut open: Named) -> Vec<(String, Content)> {
+    let mut files = Vec::new();
     while let Some((path, key)) = open.pop() {
         match key.kind {
             Kind::File => files.extend(store.current(key.id).map(|(_, version)| (path, version.content.clone()))),
@@ -94,21 +125,22 @@ fn collect(store: &Store, who: &Who, keys: &[Key]) -> Result<Vec<(String, Conten
             Kind::WebLink => {}
         }
     }
-    Ok(files)
+    files
 }
 
 /// `GET /zip_downloads/:id/content` on the download listener.
 pub(super) fn download(call: &Call, id: &str) -> Result<Answer, Refusal> {
     super::only(call, Method::GET)?;
-    let job = call.desk.zip(id).filter(|job| job.expires > call.desk.clock.now()).ok_or_else(Refusal::not_found)?;
+    let job =
+        call.desk.archives.get(id).filter(|job| job.expires > call.desk.clock.now()).ok_or_else(Refusal::not_found)?;
     let content = write_archive(&call.desk, &job.files)?;
     let mut reader = call.desk.contents.read(&content, 0, content.size);
     reader.open_first()?;
     // The open file outlives its name.
     content.extents.iter().for_each(|extent| call.desk.contents.remove(extent.blob));
-    call.desk.zip_sent(id);
+    call.desk.archives.mark_sent(id);
     let mut answer = Answer::empty(200)
-        .header("content-type", "application/zip")
+        .header("content-type", "application/octet-stream")
         .header("content-length", content.size.to_string())
         .header("content-disposition", format!("attachment;filename*=UTF-8''{}.zip", encode(&job.name)));
     answer.payload = Payload::Content(reader);

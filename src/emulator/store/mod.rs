@@ -28,7 +28,7 @@ use super::options::Options;
 pub(super) use access::{Act, Who};
 pub(super) use changes::{Change, Precondition};
 pub(super) use model::*;
-pub(super) use news::Stream;
+pub(super) use news::{NewsFilter, Stream};
 pub(super) use render::{Detail, View, id_text};
 pub(super) use sessions::ListedPart;
 use table::Table;

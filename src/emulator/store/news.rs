@@ -43,6 +43,24 @@ pub(in crate::emulator) enum Stream {
     Enterprise,
 }
 
+/// Which events of an enterprise are wanted; `Default` is all.
+#[derive(Debug, Default)]
+pub(in crate::emulator) struct NewsFilter {
+    /// Seconds since 1970; the end is not in it.
+    pub(in crate::emulator) after: Option<i64>,
+    pub(in crate::emulator) before: Option<i64>,
+    /// Event types; empty is any.
+    pub(in crate::emulator) kinds: Vec<String>,
+}
+
+impl NewsFilter {
+    fn takes(&self, event: &Event) -> bool {
+        self.after.is_none_or(|after| event.at >= after)
+            && self.before.is_none_or(|before| event.at < before)
+            && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
+    }
+}
+
 /// A page of the log.
 #[derive(Debug)]
 pub(in crate::emulator) struct NewsPage {
@@ -80,6 +98,7 @@ impl Store {
         &self,
         who: &Who,
         stream: Stream,
+        filter: &NewsFilter,
         position: u64,
         limit: usize,
     ) -> Result<NewsPage, Refusal> {
@@ -88,7 +107,7 @@ impl Store {
             return Err(Refusal::no_permission());
         }
         let wanted = |event: &&Event| match stream {
-            Stream::Enterprise => true,
+            Stream::Enterprise => filter.takes(event),
             Stream::All => event.seen_by.contains(&who.user),
             Stream::Changes => event.seen_by.contains(&who.user) && TREE_CHANGES.contains(&event.kind.as_str()),
         };

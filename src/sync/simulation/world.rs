@@ -254,7 +254,9 @@ impl World {
                 self.tree.move_to_cache(content, stamp).map_err(|e| e.to_string())?;
             }
             Task::Effect(Effect::Complete { ino, .. }) => self.outcomes.push(Event::Completed { ino, result: Ok(()) }),
-            Task::Effect(Effect::Fetch(_) | Effect::Quota(_) | Effect::Follow(_) | Effect::Tell(_)) => {}
+            Task::Effect(
+                Effect::Fetch(_) | Effect::Ahead(_) | Effect::Quota(_) | Effect::Follow(_) | Effect::Tell(_),
+            ) => {}
         }
         Ok(())
     }

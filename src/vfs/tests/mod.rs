@@ -9,9 +9,10 @@ mod space;
 use super::*;
 use crate::base::{BoxId, Ino, Sha1Digest, Timestamp};
 use crate::content::{Content, Dirs, Limits, Place, Ranges, Saved};
-use crate::tree::{Ask, AskError, FetchAsk, Listed, Remote, Rights, Tree};
+use crate::tree::{AheadAsk, Ask, AskError, FetchFrom, Listed, Remote, Rights, Tree};
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -108,7 +109,8 @@ impl Engine {
                 Ask::List { ino, reply } => {
                     let _ = reply.send(self.list(&mut far, ino));
                 }
-                Ask::Fetch(ask) => self.fetch(&mut far, ask),
+                Ask::Fetch(ask) => self.fetch(&mut far, &ask.from, ask.range),
+                Ask::Ahead(ask) => self.ahead(&mut far, &ask),
                 Ask::Push(ask) => {
                     far.pushed += 1;
                     let _ = ask.reply.send(if far.offline { Err(unreachable()) } else { Ok(()) });
@@ -140,26 +142,34 @@ impl Engine {
         Ok(Listed)
     }
 
-    fn fetch(&self, far: &mut Far, ask: FetchAsk) {
-        far.fetched.push(ask.range.clone());
-        let row = self.tree.content(ask.content).unwrap().unwrap();
+    fn ahead(&self, far: &mut Far, ask: &AheadAsk) {
+        let wanted = ask.run.as_ref().is_none_or(|run| run.strong_count() > 0);
+        let Some(file) = self.content.get(ask.from.content).filter(|_| wanted) else { return };
+        for range in file.claim(ask.range.clone()) {
+            self.fetch(far, &ask.from, range);
+        }
+    }
+
+    fn fetch(&self, far: &mut Far, from: &FetchFrom, range: Range<u64>) {
+        far.fetched.push(range.clone());
+        let row = self.tree.content(from.content).unwrap().unwrap();
         let place = match row.place {
             crate::tree::Place::Spool => Place::Spool,
             crate::tree::Place::Cache => Place::Cache,
         };
         // Whoever asked may have closed it meanwhile.
         let ranges = row.ranges.map(|bytes| Ranges::from_bytes(&bytes).unwrap());
-        let file = self.content.load(ask.content, Saved { place, ranges }).unwrap();
+        let file = self.content.load(from.content, Saved { place, ranges }).unwrap();
         let outcome = if far.offline {
             Err(crate::content::FetchError::Unreachable)
         } else {
-            let bytes = &far.bytes[&ask.file_id];
-            let end = ask.range.end.min(bytes.len() as u64);
-            file.fill(ask.range.start, &bytes[ask.range.start as usize..end as usize]).unwrap();
+            let bytes = &far.bytes[&from.file_id];
+            let end = range.end.min(bytes.len() as u64);
+            file.fill(range.start, &bytes[range.start as usize..end as usize]).unwrap();
             assert_ne!(file.check().unwrap(), crate::content::Checked::Wrong);
             Ok(())
         };
-        file.release_claim(ask.range, outcome);
+        file.release_claim(range, outcome);
     }
 }
 
