@@ -27,6 +27,8 @@ use super::state_dir::StateDir;
 pub(super) const SPOOL: &str = "spool";
 /// Where bytes lie that belong to no name any more, below the state directory.
 pub(super) const RESCUE: &str = "rescue";
+/// The database's note of where it is mounted.
+pub(super) const MOUNTPOINT_KEY: &str = "mountpoint";
 /// Questions of the file system that wait for the engine. A full channel makes programs wait, not memory grow.
 const MAX_ASKS: usize = 1024;
 /// News for the kernel that wait for its notifier.
@@ -81,6 +83,7 @@ pub(super) fn run(
     let identity = runtime.block_on(account::identify(&client, &session, &tree, &settings))?;
     let content = Arc::new(open_content(&settings)?);
     prepare(&tree, &content, &settings, &state)?;
+    tree.set_meta(MOUNTPOINT_KEY, &mountpoint.to_string_lossy()).map_err(failed)?;
     let mut signals = {
         let _in_runtime = runtime.enter();
         StopSignals::listen().map_err(failed)?
@@ -122,6 +125,7 @@ fn open_content(settings: &Settings) -> Result<Content, DaemonError> {
 /// What the last run left is sorted out before anything new happens.
 fn prepare(tree: &Tree, content: &Content, settings: &Settings, state: &StateDir) -> Result<(), DaemonError> {
     tree.set_settle(settings.settle).map_err(failed)?;
+    tree.set_delete_guard(settings.delete_guard).map_err(failed)?;
     tree.set_local_only(settings.local_only.clone(), Timestamp::now()).map_err(failed)?;
     let boot = boot_id();
     let same_boot = tree.meta("boot").map_err(failed)?.is_none_or(|last| last == boot);

@@ -8,8 +8,10 @@ mod completions;
 mod config;
 mod conflicts;
 mod daemon;
+mod deletions;
 mod demo;
 mod detach;
+mod discard;
 mod doctor;
 mod emulator;
 mod exit;
@@ -18,10 +20,12 @@ mod login;
 mod logout;
 mod mount;
 mod mount_checks;
+mod pause;
 mod progress;
 mod prompt;
 mod ready;
 mod retry;
+mod save_as;
 mod secrecy;
 mod shared;
 mod sign_in;
@@ -61,6 +65,12 @@ enum Command {
     Wait(wait::Arguments),
     Retry(retry::Arguments),
     Conflicts(conflicts::Arguments),
+    Discard(discard::Arguments),
+    SaveAs(Box<save_as::Arguments>),
+    Pause(pause::Pausing),
+    Resume(pause::Resuming),
+    Confirm(deletions::Confirming),
+    Undo(deletions::Undoing),
     Login(Box<login::Arguments>),
     Logout(Box<logout::Arguments>),
     Whoami(Box<whoami::Arguments>),
@@ -85,6 +95,12 @@ pub fn run() -> ExitCode {
         Command::Wait(arguments) => wait::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
+        Command::Discard(arguments) => discard::run(&arguments),
+        Command::SaveAs(arguments) => save_as::run(&arguments, &around),
+        Command::Pause(arguments) => pause::pause(&arguments),
+        Command::Resume(arguments) => pause::resume(&arguments),
+        Command::Confirm(arguments) => deletions::confirm(&arguments),
+        Command::Undo(arguments) => deletions::undo(&arguments),
         Command::Login(arguments) => login::run(&arguments, &around),
         Command::Logout(arguments) => logout::run(&arguments, &around),
         Command::Whoami(arguments) => whoami::run(&arguments, &around),

@@ -89,6 +89,9 @@ fn in_words(progress: &Progress) -> String {
 
 /// What is left, on standard output: each item and why it does not move.
 pub(super) fn print_left(left: &Pending) {
+    if let Some(since) = &left.paused {
+        println!("Paused since {since}: 'boxfs resume' lets it go");
+    }
     println!("{} ({}) not in Box yet", items(left.pending.count), show_size(left.pending.bytes));
     let failed = left.failed.iter().map(|f| (&f.path, format!("failed: {}", f.reason)));
     let waiting = left.waiting.iter().map(|w| (&w.path, w.reason.clone()));

@@ -55,6 +55,9 @@ pub(super) struct SharedOptions {
     /// Box's published limits, none of our own, or N/min [default: box]
     #[arg(long, value_name = "box|off|N/min")]
     api_limits: Option<String>,
+    /// Deletions at once that wait for 'boxfs confirm': more than N, or a share such as 10% [default: off]
+    #[arg(long, value_name = "off|N|N%")]
+    delete_guard: Option<String>,
     /// off, error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
@@ -91,6 +94,7 @@ impl SharedOptions {
             ("upload-limit", &self.upload_limit),
             ("download-limit", &self.download_limit),
             ("api-limits", &self.api_limits),
+            ("delete-guard", &self.delete_guard),
             ("log-level", &self.log_level),
             ("mount-options", &mount_options),
         ];

@@ -11,8 +11,8 @@ use crate::tree::{Tree, TreeError};
 
 use super::daemon::{DaemonError, failed};
 
-const DATABASE: &str = "boxfs.db";
-const LOCK: &str = "lock";
+pub(super) const DATABASE: &str = "boxfs.db";
+pub(super) const LOCK: &str = "lock";
 /// There while a daemon runs; a run that ends in order takes it away.
 const RUNNING: &str = "running";
 

@@ -40,7 +40,12 @@ fn first_line(report: &StatusReport, look: Look) -> String {
         (0, _) => (Color::Bad, "all that can go is in Box".to_owned()),
         (count, _) => (Color::Busy, on_the_way(report, count)),
     };
+    let (color, state) = match &report.paused {
+        Some(since) => (Color::Bad, format!("paused since {since}: 'boxfs resume' goes on; {}", at_home(report))),
+        None => (color, state),
+    };
     let (color, state) = match (report.sign_in_needed, report.online) {
+        _ if report.paused.is_some() => (color, state),
         (true, _) => (Color::Bad, format!("sign-in needed: run 'boxfs login'; {}", at_home(report))),
         (false, false) => (Color::Bad, format!("offline; {}", at_home(report))),
         (false, true) => (color, state),
@@ -102,6 +107,10 @@ fn problems(report: &StatusReport, look: Look) -> Vec<String> {
             false => "boxfs tries again by itself; 'boxfs doctor' looks for the cause",
         };
         all.push(with_advice(&look.fit(trouble, 2), advice));
+    }
+    if report.held_deletions > 0 {
+        let what = format!("{} deletions at once are held", report.held_deletions);
+        all.push(with_advice(&what, "'boxfs confirm' lets them go, 'boxfs undo' brings the items back"));
     }
     all.extend(report.failed.iter().map(|f| failure(f, look)));
     all.extend(report.conflicts.iter().map(|c| conflict(c, look)));

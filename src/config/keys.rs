@@ -151,6 +151,12 @@ const KEYS: &[Key] = &[
     key("api-limits", "box", "calls of Box: its published limits (box), freely (off), or N/min", |s, text| {
         api_limits(text).map(|limits| s.api_limits = limits)
     }),
+    key(
+        "delete-guard",
+        "off",
+        "more deletions at once wait for 'boxfs confirm': a number, or a share such as 10%",
+        |s, text| text.parse().map(|guard| s.delete_guard = guard),
+    ),
     key("log-level", "info", "off, error, warn, info, debug or trace", |s, text| {
         log_level(text).map(|level| s.log_level = level)
     }),

@@ -4,6 +4,7 @@
 //! the text came from. This room never talks to Box, and makes no directory but that of its own file. Secrets of the
 //! environment leave it at the start ([`Surroundings::take`]).
 
+mod delete_guard;
 mod dirs;
 mod edit;
 mod environment;
@@ -16,6 +17,7 @@ mod resolve;
 mod server;
 mod settings;
 
+pub use delete_guard::DeleteGuard;
 pub use edit::{EditError, set_key, unset_key};
 pub use environment::Surroundings;
 pub use error::{ConfigError, Origin};

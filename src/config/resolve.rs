@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::LocalOnlyNames;
 
+use super::delete_guard::DeleteGuard;
 use super::environment::Surroundings;
 use super::error::{ConfigError, Origin};
 use super::file::{self, ConfigFile};
@@ -202,6 +203,7 @@ pub(super) fn blank(profile: String) -> Settings {
         proxy: None,
         durability: Durability::Local,
         settle: Duration::ZERO,
+        delete_guard: DeleteGuard::Off,
         local_only: LocalOnlyNames::default(),
         cache_size_bytes: 0,
         spool_size_bytes: 0,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::{LocalOnlyNames, Secret};
 
+use super::delete_guard::DeleteGuard;
 use super::mount_options::MountOptions;
 use super::server::Server;
 
@@ -46,6 +47,8 @@ pub struct Settings {
     /// `None`: as fast as the line allows.
     pub download_limit_bytes_per_s: Option<u64>,
     pub api_limits: ApiLimits,
+    /// How many deletions at once wait for the user's word.
+    pub delete_guard: DeleteGuard,
     pub log_level: log::LevelFilter,
     pub mount: MountOptions,
 }

@@ -62,6 +62,12 @@ impl Dirs {
         self.of(place).join(id.to_string())
     }
 
+    /// The data file of a content, wherever it is.
+    pub fn find(&self, id: ContentId) -> Option<PathBuf> {
+        let place = self.locate(id, Place::Spool).ok()?;
+        Some(self.path(place, id))
+    }
+
     /// A path for a copy that is to become `id` in `place`.
     pub(super) fn part(&self, place: Place, id: ContentId) -> PathBuf {
         self.path(place, id).with_extension(PART)

@@ -243,6 +243,11 @@ impl Content {
         Ok(room)
     }
 
+    /// Where the data file of a content lies; `None` if it is not there.
+    pub fn data_path(&self, id: ContentId) -> Option<PathBuf> {
+        self.dirs.find(id)
+    }
+
     /// Bytes of the disk that the data file of a content takes; zero if it is not there.
     pub fn bytes_taken(&self, id: ContentId) -> u64 {
         let taken = |place| fs::metadata(self.dirs.path(place, id)).map_or(0, |m| bytes_on_disk(&m));

@@ -57,6 +57,10 @@ impl Answerer {
         Answerer { engine, facts, unmount, speed: Mutex::default() }
     }
 
+    pub(super) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     fn speed(&self) -> MutexGuard<'_, Speed> {
         self.speed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,6 +92,12 @@ impl Answerer {
                 self.at(&path, |top| self.engine.retry(top).map_or_else(|e| failed(&e), |()| Reply::Done))
             }
             Request::Conflicts { path } => self.at(&path, |top| self.troubles(top)),
+            Request::Discard { path, act } => self.discard(&path, act).await,
+            Request::Locate { path } => self.at(&path, |top| self.locate(top)),
+            Request::Pause { pause } => self.engine.pause(pause).await.map_or_else(|e| failed(&e), |()| Reply::Done),
+            Request::Deletions { undo } => {
+                self.engine.deletions(undo).await.map_or_else(|e| failed(&e), |count| Reply::Count { count })
+            }
             Request::Dismiss => self.engine.dismiss_notices().map_or_else(|e| failed(&e), |()| Reply::Done),
             Request::SignedIn => {
                 self.engine.hurry();
@@ -144,7 +154,12 @@ impl Answerer {
             }
             let over = limit.is_some_and(|limit| started.elapsed() >= limit);
             let shut_out = self.engine.reach().sign_in_needed && started.elapsed() >= SIGN_IN_GRACE;
-            if over || shut_out || left.moving.count == 0 {
+            // What a pause keeps here does not move by itself: nobody waits for that.
+            let paused = match self.engine.paused_since() {
+                Ok(paused) => paused.is_some(),
+                Err(error) => return failed(&error),
+            };
+            if over || shut_out || paused || left.moving.count == 0 {
                 return self.pending(top);
             }
             if told.elapsed() >= TELL_EVERY || told == started {
@@ -175,6 +190,7 @@ impl Answerer {
     fn pending(&self, top: Ino) -> Reply {
         match self.engine.report(top) {
             Ok(report) => Reply::Pending(Pending {
+                paused: report.paused.map(|since| since.to_rfc3339()),
                 pending: Amount { count: report.pending.count, bytes: report.pending.bytes },
                 failed: report.failed.iter().map(|f| self.failure(f)).collect(),
                 waiting: being_sent(&report).chain(waiting(&report)).collect(),
@@ -194,6 +210,8 @@ impl Answerer {
         Reply::Status(Box::new(StatusReport {
             mountpoint: self.facts.mountpoint.clone(),
             account: self.facts.account.clone(),
+            paused: report.paused.map(|since| since.to_rfc3339()),
+            held_deletions: report.held_deletions,
             online: reach.trouble.is_none(),
             sign_in_needed: reach.sign_in_needed,
             trouble: reach.trouble,
@@ -269,7 +287,7 @@ fn being_sent(report: &Report) -> impl Iterator<Item = Waiting> {
     report.uploading.iter().map(told)
 }
 
-fn no_such(path: &str) -> Reply {
+pub(super) fn no_such(path: &str) -> Reply {
     Reply::Error { refusal: Refusal::NoSuchPath, message: format!("there is no '{path}' in this mount") }
 }
 
@@ -278,6 +296,6 @@ fn sign_in_needed() -> Reply {
     Reply::Error { refusal: Refusal::SignInNeeded, message }
 }
 
-fn failed(error: &dyn std::error::Error) -> Reply {
+pub(super) fn failed(error: &dyn std::error::Error) -> Reply {
     Reply::Error { refusal: Refusal::Failed, message: error.to_string() }
 }

@@ -8,6 +8,7 @@ mod answer;
 mod client;
 mod mounts;
 mod protocol;
+mod salvage;
 mod server;
 mod socket_path;
 mod speed;
@@ -16,8 +17,8 @@ pub use answer::{Answerer, Facts};
 pub use client::{Client, ClientError};
 pub use mounts::{FindError, Mounted, Place, find, mount_at, mounts};
 pub use protocol::{
-    Account, Amount, ApiUse, Conflict, Events, Failure, Notice, Pending, Progress, Refusal, Reply, Request, Space,
-    StatusReport, Troubles, Uploading, Waiting,
+    Account, Amount, ApiUse, Conflict, Discarded, Events, Failure, Located, Notice, Pending, Progress, Refusal, Reply,
+    Request, Space, StatusReport, Troubles, Uploading, Waiting,
 };
 pub use server::{Asked, ControlError, ControlServer};
 

@@ -4,6 +4,8 @@
 //! one last reply; every other request by one reply.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,14 @@ pub enum Request {
     Retry { path: String },
     /// What needs a person below `path`: [`Reply::Troubles`].
     Conflicts { path: String },
+    /// What discarding the item at `path` would do, or with `act` does: [`Reply::Discarded`].
+    Discard { path: String, act: bool },
+    /// Where the bytes of the file at `path` are on this machine: [`Reply::Located`].
+    Locate { path: String },
+    /// Nothing more is sent, or everything again: [`Reply::Done`].
+    Pause { pause: bool },
+    /// Held deletions are carried out, or taken back: [`Reply::Count`].
+    Deletions { undo: bool },
     /// The user has seen the notices: [`Reply::Done`].
     Dismiss,
     /// Somebody has signed in: whatever waits for that is tried at once. [`Reply::Done`].
@@ -38,6 +48,16 @@ pub enum Request {
 pub enum Reply {
     Status(Box<StatusReport>),
     Troubles(Box<Troubles>),
+    Count {
+        count: u64,
+    },
+    Discarded {
+        what: Discarded,
+    },
+    /// `None`: none of its bytes are here.
+    Located {
+        found: Option<Located>,
+    },
     /// At least once a second while a long request lasts.
     Progress(Progress),
     Done,
@@ -82,6 +102,10 @@ pub struct StatusReport {
     pub mountpoint: String,
     /// `None` until Box has said who we are.
     pub account: Option<Account>,
+    /// Since when nothing is sent because the user says so (`boxfs pause`).
+    pub paused: Option<String>,
+    /// Deletions that wait for `boxfs confirm` or `boxfs undo`.
+    pub held_deletions: u64,
     pub online: bool,
     /// Box takes no token of ours: `boxfs login` heals that.
     pub sign_in_needed: bool,
@@ -112,6 +136,31 @@ pub struct Troubles {
     pub conflicts: Vec<Conflict>,
     pub failed: Vec<Failure>,
     pub notices: Vec<Notice>,
+}
+
+/// What discarding an item does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Discarded {
+    /// Box has all of it.
+    Nothing,
+    /// So many bytes go; Box's version shows again.
+    Reverted { bytes: u64 },
+    /// So many bytes go, and the name with them.
+    Removed { bytes: u64 },
+    /// It has its old name, folder or time again.
+    MovedBack,
+    /// The deleted item is here again.
+    Undeleted,
+}
+
+/// The bytes of a file on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Located {
+    pub file: PathBuf,
+    pub size: u64,
+    /// What of them is in Box only.
+    pub missing: Vec<Range<u64>>,
 }
 
 /// Something that happened and that leaves nothing to be done by boxfs.
@@ -196,6 +245,9 @@ pub struct Progress {
 /// What is left when the time is over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
+    /// Since when nothing is sent because the user says so.
+    #[serde(default)]
+    pub paused: Option<String>,
     pub pending: Amount,
     pub failed: Vec<Failure>,
     pub waiting: Vec<Waiting>,
@@ -246,7 +298,11 @@ mod tests {
         assert_eq!(decode(&line), Ok(wait));
         let reply = Reply::Status(Box::new(StatusReport { online: true, ..StatusReport::default() }));
         assert_eq!(decode(&encode(&reply)), Ok(reply));
-        assert_eq!(decode(&encode(&Reply::Done)), Ok(Reply::Done));
+        let discarded = Reply::Discarded { what: Discarded::Reverted { bytes: 5 } };
+        let located = Located { file: "/spool/1".into(), size: 5, missing: vec![1..2, 4..5] };
+        for reply in [Reply::Done, discarded, Reply::Located { found: Some(located) }, Reply::Located { found: None }] {
+            assert_eq!(decode(&encode(&reply)), Ok(reply));
+        }
     }
 
     #[test]
@@ -261,10 +317,12 @@ mod tests {
             "conflicts",
             "events",
             "failed",
+            "held_deletions",
             "local_only",
             "mountpoint",
             "notices",
             "online",
+            "paused",
             "pending",
             "sign_in_needed",
             "speed",

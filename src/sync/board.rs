@@ -2,7 +2,7 @@
 
 use crate::base::{Ino, Timestamp};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 pub struct Board {
     inner: Mutex<Shown>,
     quota: Notify,
+    paused: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +84,15 @@ impl Board {
             .collect();
         uploads.sort_by_key(|u| u.ino);
         uploads
+    }
+
+    /// Whether the user wants nothing to be sent.
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
     }
 
     /// Box refused something for lack of space that we thought there was.

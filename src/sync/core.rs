@@ -2,12 +2,15 @@
 //! anything itself, so that a simulation can run it in virtual time and stop it at any effect.
 
 mod outcomes;
+mod pausing;
 mod questions;
 mod rollback;
 mod sessions;
 
 use outcomes::Over;
 pub use outcomes::ask_error;
+use pausing::PAUSED_BY_USER;
+pub(super) use pausing::paused_since;
 
 use super::call::Call;
 use super::effect::{Effect, Event};
@@ -74,6 +77,8 @@ pub struct Core {
     ending: HashSet<String>,
     sessions_due: Option<Timestamp>,
     pub(super) stream: Stream,
+    /// Since when the user lets nothing leave.
+    paused: Option<Timestamp>,
     /// Something due could not be started for lack of room: the next answer makes some.
     crowded: bool,
     /// A source of jitter in 0..1.
@@ -121,6 +126,7 @@ impl Core {
             ending: HashSet::new(),
             sessions_due: None,
             stream: Stream::new(),
+            paused: None,
             crowded: false,
             jitter,
         }
@@ -186,6 +192,7 @@ impl Core {
 
     /// What the last run began and did not end goes on.
     fn started(&mut self, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+        self.paused = paused_since(&self.tree)?;
         out.push(Effect::Follow(self.tree.meta(POSITION)?));
         out.extend(self.tree.confirmed_in_spool(MAX_MOVES)?.into_iter().map(Effect::ToCache));
         self.sessions_changed(now);
@@ -204,12 +211,19 @@ impl Core {
                 out.push(Effect::Fetch(fetch));
                 Ok(())
             }
+            Ask::Discard(ask) => self.discard(ask, now, out),
+            Ask::Pause(ask) => self.pause(ask, now),
+            Ask::Deletions(ask) => self.deletions(ask, now, out),
             Ask::Ahead(ahead) => {
                 out.push(Effect::Ahead(ahead));
                 Ok(())
             }
             Ask::Quota(reply) => {
                 out.push(Effect::Quota(reply));
+                Ok(())
+            }
+            Ask::Push(push) if self.paused.is_some() => {
+                answer(Some(push.reply), Err(AskError::Unreachable(PAUSED_BY_USER.to_owned())));
                 Ok(())
             }
             Ask::Push(push) => {
@@ -276,6 +290,7 @@ impl Core {
             Plan::Seal(content) => return self.seal(ino, content, false, out),
             Plan::SealOpen(content) => return self.seal(ino, content, true, out),
             Plan::Complete(content) => self.complete(ino, content, out)?,
+            Plan::Call(call) | Plan::Repeat(_, call) if !self.may_leave(ino, &call, now)? => {}
             Plan::Call(call) => return self.call(ino, call, now, out),
             Plan::Repeat(attempt, call) => return self.repeat(ino, &attempt, call, now, out),
             Plan::Look(id) => {

@@ -83,6 +83,8 @@ pub enum Answer {
     Deleted,
     /// The data file was not any more what had been sealed; nothing was committed.
     BytesChanged,
+    /// The user wants nothing to be sent: what Box has of the upload stays there, nothing was committed.
+    Paused,
 }
 
 /// What became of a seal.

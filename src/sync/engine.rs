@@ -1,7 +1,7 @@
 //! The engine at work: one thread that feeds the core, tasks that perform its effects.
 
 use super::board::{Board, Reach, Uploading};
-use super::core::{Core, OpenProbe};
+use super::core::{Core, OpenProbe, paused_since};
 use super::effect::{Effect, Event};
 use super::eviction;
 use super::executor::{Executor, Line, MAX_PARTS, MAX_QUESTIONS};
@@ -9,13 +9,13 @@ use super::executor_account as account;
 use super::planner::{FolderMemory, OpenState, Plan, plan};
 use crate::base::{ContentId, Timestamp, pause};
 use crate::content::Content;
-use crate::tree::{Ask, Invalidation, Picture, Tree, TreeError};
+use crate::tree::{Ask, AskError, DeletionsAsk, Invalidation, PauseAsk, Picture, Tree, TreeError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 /// Outcomes that wait for the core: executors wait when it is full, so that a listing of a million items stays on the wire.
@@ -76,6 +76,14 @@ impl Engine {
         &self.tree
     }
 
+    pub(super) fn content(&self) -> &Content {
+        &self.content
+    }
+
+    pub(super) fn asks(&self) -> &mpsc::Sender<Ask> {
+        &self.asks
+    }
+
     /// Looks at everything that is not in Box at once, without settling.
     pub fn hurry(&self) {
         if self.asks.try_send(Ask::Hurry).is_err() {
@@ -95,8 +103,30 @@ impl Engine {
         let open = open_state(&self.content, picture.node.content);
         match plan(picture, open, FolderMemory::default()) {
             Plan::Wait(wait) => wait.reason(),
+            _ if self.board.is_paused() => "paused: 'boxfs resume' lets it go".to_owned(),
             _ => "waits for its turn".to_owned(),
         }
+    }
+
+    /// Since when nothing is sent because the user says so.
+    pub fn paused_since(&self) -> Result<Option<Timestamp>, TreeError> {
+        paused_since(&self.tree)
+    }
+
+    /// Lets nothing more leave, or everything again.
+    pub async fn pause(&self, pause: bool) -> Result<(), AskError> {
+        self.tell(|reply| Ask::Pause(PauseAsk { pause, reply })).await
+    }
+
+    /// Carries held deletions out, or takes them back; how many they were.
+    pub async fn deletions(&self, undo: bool) -> Result<u64, AskError> {
+        self.tell(|reply| Ask::Deletions(DeletionsAsk { undo, reply })).await
+    }
+
+    async fn tell<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, AskError> {
+        let (reply, told) = oneshot::channel();
+        self.asks.send(ask(reply)).await.map_err(|_| AskError::Stopping)?;
+        told.await.map_err(|_| AskError::Stopping)
     }
 
     pub fn uploads(&self) -> Vec<Uploading> {
@@ -186,7 +216,9 @@ async fn run(
     while !*stopped.borrow() {
         if let Some(event) = event.take() {
             let now = Timestamp::now();
-            for effect in core.apply(event, now)? {
+            let effects = core.apply(event, now)?;
+            board.set_paused(core.paused().is_some());
+            for effect in effects {
                 start(&mut tasks, &executor, effect, runtime);
             }
             let outage = core.outage();

@@ -142,7 +142,8 @@ async fn send_and_commit(job: &Job<'_>, session: &Open) -> Result<Answer, ApiErr
     let mut have = if session.resumed { stored_parts(job, session).await? } else { Vec::new() };
     let mut mismatches = 0;
     loop {
-        have = send_parts(job, session, &spans, have).await?;
+        let Some(sent) = send_parts(job, session, &spans, have).await? else { return Ok(Answer::Paused) };
+        have = sent;
         failpoint("parts.complete");
         if !job.unchanged().await? {
             end(job, &session.endpoints).await?;
@@ -171,7 +172,13 @@ async fn stored_parts(job: &Job<'_>, session: &Open) -> Result<Vec<Part>, ApiErr
 }
 
 /// Sends what is missing, several parts at a time in ascending order; a part that failed is first looked for in Box's list.
-async fn send_parts(job: &Job<'_>, session: &Open, spans: &[PartSpan], have: Vec<Part>) -> Result<Vec<Part>, ApiError> {
+/// `None`: a pause came first.
+async fn send_parts(
+    job: &Job<'_>,
+    session: &Open,
+    spans: &[PartSpan],
+    have: Vec<Part>,
+) -> Result<Option<Vec<Part>>, ApiError> {
     let mut have = have;
     for round in 1.. {
         let missing = missing(spans, &have);
@@ -188,7 +195,7 @@ async fn send_parts(job: &Job<'_>, session: &Open, spans: &[PartSpan], have: Vec
         have = stored_parts(job, session).await.map_err(not_committed)?;
     }
     have.sort_by_key(|p| p.offset);
-    Ok(have)
+    Ok(missing(spans, &have).is_empty().then_some(have))
 }
 
 /// One round over the missing parts. The first failure stops new parts; those on their way are awaited.
@@ -197,7 +204,7 @@ async fn send_round(job: &Job<'_>, session: &Open, missing: &[PartSpan], have: &
     let mut waiting = missing.iter();
     let mut flying = FuturesUnordered::new();
     loop {
-        while failure.is_none() && flying.len() < PARTS_PER_FILE {
+        while failure.is_none() && flying.len() < PARTS_PER_FILE && !job.executor.board.is_paused() {
             let Some(span) = waiting.next() else { break };
             flying.push(send_part(job, session, *span));
         }

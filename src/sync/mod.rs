@@ -21,15 +21,18 @@ mod parts;
 mod planner;
 mod recovery;
 mod report;
+mod salvage;
 #[cfg(test)]
 mod simulation;
 mod translate;
 mod troubles;
 
+pub use crate::tree::Discarded;
 pub use board::{Reach, Uploading};
 pub use engine::{Engine, Parts};
 pub use executor::Line;
 pub use planner::hold_reason;
 pub use recovery::{LastRun, Recovered, recover};
 pub use report::{Failing, Left, Report};
+pub use salvage::{Located, find, locate};
 pub use troubles::{ConflictCopy, Troubles};

@@ -3,8 +3,9 @@
 use super::engine::Engine;
 use super::news::POSITION;
 use super::planner::hold_reason;
+use super::salvage;
 use crate::base::{Ino, Timestamp};
-use crate::tree::{Hold, Lookup, Node, Pending, TreeError};
+use crate::tree::{Hold, Node, Pending, TreeError};
 
 /// Entries in each list of a report: more than a person reads.
 const MAX_LISTED: usize = 100;
@@ -24,6 +25,10 @@ pub struct Report {
     pub waiting: Vec<(String, String)>,
     /// Paths of what stays on this machine.
     pub local_only: Vec<String>,
+    /// Since when nothing is sent because the user says so.
+    pub paused: Option<Timestamp>,
+    /// Deletions that the guard holds.
+    pub held_deletions: u64,
     /// The place in Box's stream of events up to which news is taken in.
     pub events_position: Option<String>,
 }
@@ -50,7 +55,12 @@ pub struct Left {
 impl Engine {
     /// Everything below `top` that is not in Box.
     pub fn report(&self, top: Ino) -> Result<Report, TreeError> {
-        let mut report = Report { events_position: self.tree().meta(POSITION)?, ..Report::default() };
+        let mut report = Report {
+            events_position: self.tree().meta(POSITION)?,
+            paused: self.paused_since()?,
+            held_deletions: self.tree().held_deletions()?,
+            ..Report::default()
+        };
         let uploads = self.uploads();
         for upload in &uploads {
             if self.tree().is_below(upload.ino, top)? && report.uploading.len() < MAX_LISTED {
@@ -127,14 +137,7 @@ impl Engine {
 
     /// The node that `path`, as shown and relative to the root, names among those known here.
     pub fn find(&self, path: &str) -> Result<Option<Ino>, TreeError> {
-        let mut at = Ino::ROOT;
-        for part in path.split('/').filter(|p| !p.is_empty()) {
-            match self.tree().child(at, &crate::base::box_name(part))? {
-                Lookup::Found(node) => at = node.ino,
-                Lookup::Missing | Lookup::Unlisted => return Ok(None),
-            }
-        }
-        Ok(Some(at))
+        salvage::find(self.tree(), path)
     }
 
     fn each_dirty(&self, top: Ino, mut visit: impl FnMut(Node) -> Result<(), TreeError>) -> Result<(), TreeError> {

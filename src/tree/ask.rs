@@ -1,5 +1,6 @@
 //! Values that travel between the file system, the engine and the kernel's side, so that none of them calls the other.
 
+use super::discard::{Discarded, NotDiscarded};
 use crate::base::{ContentId, Ino};
 use std::ops::Range;
 use std::sync::Weak;
@@ -22,6 +23,12 @@ pub enum Ask {
     Hurry,
     /// Ask Box how much the account may hold, and note it.
     Quota(oneshot::Sender<()>),
+    /// Throw away what Box does not have of an item.
+    Discard(DiscardAsk),
+    /// Send nothing more, or go on.
+    Pause(PauseAsk),
+    /// The user's word on deletions that are held.
+    Deletions(DeletionsAsk),
     /// Bring the present bytes of `ino` to Box without settling (durability `box`, `wait`).
     Push(PushAsk),
 }
@@ -56,6 +63,28 @@ pub struct AheadAsk {
     pub piece_bytes: u64,
     /// Nobody wants it any more once this cannot be upgraded; `None`: it is wanted whatever happens.
     pub run: Option<Weak<()>>,
+}
+
+/// The user's word on one item; without `act` it is only asked what that would do.
+#[derive(Debug)]
+pub struct DiscardAsk {
+    pub ino: Ino,
+    pub act: bool,
+    pub reply: oneshot::Sender<Result<Discarded, NotDiscarded>>,
+}
+
+/// Nothing more leaves (`pause`), or everything may again; answered when that is noted.
+#[derive(Debug)]
+pub struct PauseAsk {
+    pub pause: bool,
+    pub reply: oneshot::Sender<()>,
+}
+
+/// Held deletions are carried out, or taken back (`undo`); answered by how many they were.
+#[derive(Debug)]
+pub struct DeletionsAsk {
+    pub undo: bool,
+    pub reply: oneshot::Sender<u64>,
 }
 
 /// Wait until Box has the generation that `ino` has now.

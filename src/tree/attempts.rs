@@ -22,7 +22,7 @@ pub enum AttemptKind {
 }
 
 impl AttemptKind {
-    fn to_sql(self) -> i64 {
+    pub(super) fn to_sql(self) -> i64 {
         match self {
             AttemptKind::CreateFolder => 0,
             AttemptKind::UploadNew => 1,

@@ -9,8 +9,10 @@ mod children;
 mod conflicts;
 mod contents;
 mod dirty;
+mod discard;
 mod error;
 mod evict;
+mod guard;
 mod local;
 mod news;
 mod node;
@@ -31,13 +33,17 @@ mod store;
 mod undo;
 mod xattrs;
 
-pub use ask::{AheadAsk, Ask, AskError, FetchAsk, FetchFrom, Invalidation, Listed, PushAsk};
+pub use ask::{
+    AheadAsk, Ask, AskError, DeletionsAsk, DiscardAsk, FetchAsk, FetchFrom, Invalidation, Listed, PauseAsk, PushAsk,
+};
 pub use attempts::{Attempt, AttemptKind, AttemptState, NewAttempt};
 pub use children::Lookup;
 pub use contents::{ContentRow, ContentState, Origin, Place, StoredStamp};
 pub use dirty::Pending;
+pub use discard::{Discard, Discarded, InUse, NotDiscarded};
 pub use error::TreeError;
 pub use evict::{Cached, Pins};
+pub use guard::Gate;
 pub use local::{AttrChange, NewNode};
 pub use news::Learned;
 pub use node::{Attr, Base, Hold, Node, NodeKind, Presence};

@@ -423,7 +423,7 @@ fn follow_bytes(node: &mut Node, base: &Base, item: &Remote, learned: &mut Learn
 
 /// Bytes are never swapped under an inode that is open: the new version gets a new inode for the name, as an editor's save does,
 /// and the old one lives until its last handle is released.
-fn succeed(
+pub(super) fn succeed(
     tx: &mut Tx<'_>,
     mut old: Node,
     item: &Remote,
@@ -499,7 +499,7 @@ fn give_way(tx: &mut Tx<'_>, node: &Node, learned: &mut Learned) -> Result<(), T
     tx.remove(node.ino)
 }
 
-fn base_of(item: &Remote, node: &Node) -> Base {
+pub(super) fn base_of(item: &Remote, node: &Node) -> Base {
     Base {
         parent: item.parent.clone().unwrap_or_default(),
         name: item.name.clone(),

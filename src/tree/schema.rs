@@ -4,7 +4,7 @@ use super::error::TreeError;
 use rusqlite::Connection;
 
 /// The schema that this program writes. A later one is refused, an earlier one is upgraded step by step.
-const SCHEMA: i64 = 3;
+const SCHEMA: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -103,6 +103,9 @@ CREATE TABLE pins (ino INTEGER PRIMARY KEY);
 "
 CREATE TABLE notices (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, path TEXT NOT NULL, what TEXT NOT NULL);
 CREATE INDEX nodes_conflict ON nodes (ino) WHERE deleted = 0 AND instr(name, ' (conflict ') > 0;
+",
+"
+CREATE INDEX nodes_deleted ON nodes (changed_at) WHERE deleted = 1 AND box_id IS NOT NULL;
 "];
 
 /// Milliseconds that a second connection waits for the lock; only a stray tool would hold one.
@@ -129,6 +132,15 @@ pub(super) fn prepare(db: &mut Connection) -> Result<(), TreeError> {
         earlier @ 1..SCHEMA => upgrade(db, earlier),
         newer if newer > SCHEMA => Err(TreeError::TooNew { found: newer, known: SCHEMA }),
         other => Err(TreeError::Damaged(format!("its schema {other} never existed"))),
+    }
+}
+
+/// Refuses a database of another schema.
+pub(super) fn require(db: &Connection) -> Result<(), TreeError> {
+    match db.pragma_query_value(None, "user_version", |r| r.get(0)).map_err(damaged)? {
+        SCHEMA => Ok(()),
+        newer if newer > SCHEMA => Err(TreeError::TooNew { found: newer, known: SCHEMA }),
+        earlier => Err(TreeError::Damaged(format!("its schema is {earlier}, not {SCHEMA}: mount once to upgrade it"))),
     }
 }
 

@@ -7,7 +7,7 @@ use super::remote::{self, Remote};
 use super::{rows, schema};
 use crate::base::{BoxId, ContentId, Ino, LocalOnlyNames, Timestamp};
 use lru::LruCache;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
@@ -135,6 +135,13 @@ impl Tree {
         Tree::with(db)
     }
 
+    /// Opens a database that nobody else uses to look at it, and changes nothing; it has to have this program's schema.
+    pub fn open_to_read(path: &Path) -> Result<Tree, TreeError> {
+        let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        schema::require(&db)?;
+        Tree::with(db)
+    }
+
     /// A tree that lives only in memory, for tests and simulation.
     pub fn in_memory() -> Result<Tree, TreeError> {
         let mut db = Connection::open_in_memory()?;
@@ -182,6 +189,11 @@ impl Tree {
             }
             Ok(())
         })
+    }
+
+    /// Nodes were changed behind the hot ones.
+    pub(super) fn forget_hot(&self) {
+        self.lock().hot.clear();
     }
 
     /// Makes everything committed so far survive a power cut (`fsync(2)`, DESIGN.md section 4).

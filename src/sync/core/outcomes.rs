@@ -80,6 +80,12 @@ impl Core {
                 self.not_applied(over, now)?;
                 return self.tree.unseal(over.ino, now);
             }
+            Ok(Answer::Paused) => {
+                self.not_applied(over, now)?;
+                // A resume that came first finds it due.
+                let again = self.paused().is_none().then_some(now);
+                return self.tree.set_due(over.ino, again);
+            }
             Err(error) => return self.refused(over, &error, now, out),
         };
         self.reached();
@@ -349,7 +355,7 @@ impl Core {
     }
 
     /// Nobody waits for bytes that cannot leave: without Box, whoever closes or syncs hears so at once.
-    fn give_up_pushes(&mut self, reason: &str) {
+    pub(super) fn give_up_pushes(&mut self, reason: &str) {
         for push in std::mem::take(&mut self.pushes) {
             answer(Some(push.reply), Err(AskError::Unreachable(reason.to_owned())));
         }

@@ -1,13 +1,13 @@
 //! A delete, move or rename that Box refuses for good is taken back here, and told: the mount shows again what Box has.
 //!
-//! Refused bytes are another matter: they stay, since nobody else has them.
+//! What the user discards goes the same way. Refused bytes are another matter: they stay, since nobody else has them.
 
-use super::Core;
+use super::{Core, answer};
 use crate::base::{Ino, Timestamp};
 use crate::box_api::ApiError;
 use crate::sync::call::Call;
 use crate::sync::effect::Effect;
-use crate::tree::{Learned, TreeError};
+use crate::tree::{DiscardAsk, InUse, Learned, TreeError};
 
 impl Core {
     /// Takes back what the refused call was to carry out. `false`: it was not about names, or cannot be taken back; then the node is
@@ -41,6 +41,25 @@ impl Core {
             }
             _ => Ok(false),
         }
+    }
+
+    /// Throws away what Box does not have of an item.
+    pub(super) fn discard(&mut self, ask: DiscardAsk, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+        let open = &self.open;
+        let in_use = |content| {
+            let open = open(content);
+            InUse { handles: open.handles, writers: open.writers }
+        };
+        let done = match self.tree.discard(ask.ino, ask.act, in_use, now)? {
+            Ok((what, learned)) => {
+                self.follow(learned, now, out)?;
+                self.sessions_changed(now);
+                Ok(what)
+            }
+            Err(why) => Err(why),
+        };
+        answer(Some(ask.reply), done);
+        Ok(())
     }
 
     /// What may be done with the item is asked again, so that programs hear the refusal at once next time.
