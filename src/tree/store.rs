@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
+use tokio::sync::watch;
 
 /// Nodes kept decoded in memory: about 20 MB at 400 bytes each, enough for the working set of a large build.
 const HOT_NODES: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
@@ -19,6 +20,8 @@ const HOT_NODES: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
 #[derive(Debug)]
 pub struct Tree {
     inner: Mutex<Inner>,
+    /// Counts what Box said, so that who keeps pins knows when to look.
+    news: watch::Sender<u64>,
     #[cfg(test)]
     pub(super) fuse: super::simulated::Fuse,
 }
@@ -153,10 +156,20 @@ impl Tree {
         let hot = LruCache::new(HOT_NODES);
         let names = LruCache::new(HOT_NODES);
         Ok(Tree {
+            news: watch::Sender::new(0),
             inner: Mutex::new(Inner { db, hot, names, local_only: LocalOnlyNames::default() }),
             #[cfg(test)]
             fuse: super::simulated::Fuse::default(),
         })
+    }
+
+    /// Changes whenever Box said something, or a pin was set.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    pub(super) fn tell_of_news(&self) {
+        self.news.send_modify(|count| *count += 1);
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
