@@ -29,6 +29,7 @@ mod offline;
 mod open_files;
 mod ordinary_user;
 mod outage;
+mod past;
 mod pauses;
 mod pins;
 mod programs;
