@@ -179,6 +179,7 @@ impl Core {
             Event::Completed { ino, result } => self.completed(ino, result, now)?,
             Event::News { entries, next } => self.news(&entries, &next, now, &mut out)?,
             Event::NewsLost => self.revalidate(now, &mut out)?,
+            Event::NoNews(error) => self.unreachable(&error, now),
             Event::SessionEnded { id, ended } => self.session_ended(&id, ended, now)?,
             Event::Fetched { ok } => {
                 if ok {
@@ -221,6 +222,10 @@ impl Core {
             Ask::Deletions(ask) => self.deletions(ask, now, out),
             Ask::Ahead(ahead) => {
                 out.push(Effect::Ahead(ahead));
+                Ok(())
+            }
+            Ask::Past(ask) => {
+                out.push(Effect::Past(ask));
                 Ok(())
             }
             Ask::Quota(reply) => {
