@@ -323,9 +323,8 @@ fn receive(tx: &Tx<'_>, node: &mut Node, identity: Identity) -> Result<(), TreeE
     node.base = identity.base;
     if node.presence == Presence::Here {
         node.attr.btime = identity.btime;
-        reconcile(tx, node)?;
     }
-    Ok(())
+    reconcile(tx, node)
 }
 
 /// The bytes of the node are those of its base, or are to become a new version.
