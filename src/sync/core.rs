@@ -371,6 +371,7 @@ impl Core {
             Wait::NameHeld { .. }
             | Wait::ChildrenFirst
             | Wait::SuccessorFirst
+            | Wait::CopyFirst
             | Wait::StillOpen
             | Wait::InFlight
             | Wait::MissingRanges => Some(now.after(RECHECK)),

@@ -80,6 +80,8 @@ pub enum Wait {
     ChildrenFirst,
     /// Deleted, and what takes its place is not in Box yet.
     SuccessorFirst,
+    /// A backup is copied in Box from the version that it had.
+    CopyFirst,
     Held(Hold),
     LocalOnly,
 }
@@ -96,6 +98,7 @@ impl Wait {
             Wait::NameHeld { by } => format!("the name is still held in Box by {by}"),
             Wait::InFlight => "a call is on its way".to_owned(),
             Wait::ChildrenFirst => "what is inside goes first".to_owned(),
+            Wait::CopyFirst => "a backup of it is copied first".to_owned(),
             Wait::SuccessorFirst => "goes after what takes its place".to_owned(),
             Wait::LocalOnly => "kept on this machine only".to_owned(),
             Wait::Held(hold) => hold_reason(hold),
@@ -326,6 +329,9 @@ fn version(picture: &Picture, item: BoxId, parent: &str) -> Plan {
     // The parent cannot travel with the bytes: a move goes first, so that the name is free where the bytes go.
     if base.parent != parent {
         return update(picture, item, parent);
+    }
+    if picture.needed {
+        return Plan::Wait(Wait::CopyFirst);
     }
     let rename = (base.name != node.name).then(|| node.name.clone());
     let target =

@@ -100,10 +100,11 @@ impl Tree {
     pub fn unlink(&self, parent: Ino, name: &str, now: Timestamp) -> Result<Node, TreeError> {
         self.write(|tx| {
             let mut folder = tx.folder(parent)?;
-            let node = named(tx, &folder, name)?;
+            let mut node = named(tx, &folder, name)?;
             if node.is_folder() {
                 return Err(TreeError::IsFolder);
             }
+            memory::gives_back(tx, &mut node, now)?;
             memory::leaves(tx, &node)?;
             delete(tx, &mut folder, node, now)
         })

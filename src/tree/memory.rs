@@ -60,7 +60,7 @@ struct Left {
 /// `node` is about to leave its name, which remembers it from now on if it is a file.
 pub(super) fn leaves(tx: &Tx<'_>, node: &Node) -> Result<(), TreeError> {
     let at = tx.boot.0 as i64;
-    let oldest = at.saturating_sub(REMEMBERED.as_millis() as i64);
+    let oldest = at.saturating_sub(YOUNG.as_millis() as i64);
     tx.prepare_cached("DELETE FROM names_left WHERE (parent = ?1 AND name = ?2) OR left_at < ?3")?.execute(params![
         node.parent.0 as i64,
         node.name,
@@ -82,13 +82,28 @@ pub(super) fn leaves(tx: &Tx<'_>, node: &Node) -> Result<(), TreeError> {
     Ok(())
 }
 
+/// `node` is about to be deleted. An identity that it took with its name from a file that has another name by now goes back to that file:
+/// a lock file that was made again, or a save that was given up, has not cost a document its id.
+pub(super) fn gives_back(tx: &mut Tx<'_>, node: &mut Node, now: Timestamp) -> Result<(), TreeError> {
+    let Some(holder) = taken_from(tx, node)? else { return Ok(()) };
+    let Some(mut holder) = rows::get(tx, holder)?.filter(|h| h.presence == Presence::Here) else { return Ok(()) };
+    swap(tx, node, &mut holder)?;
+    tx.settle(holder.ino, now)
+}
+
+/// The file that `node` took its identity from, with the name that it has.
+pub(super) fn taken_from(tx: &Tx<'_>, node: &Node) -> Result<Option<Ino>, TreeError> {
+    let left = remembered(tx, node, YOUNG)?.filter(|left| left.identity == number(node) && left.holder != node.ino);
+    Ok(left.map(|left| left.holder))
+}
+
 /// `node`, a file just made or renamed, has come to a name that was free: it takes the identity of whoever left that name a moment ago.
 /// `before` is where the node was.
 pub(super) fn comes(tx: &mut Tx<'_>, node: &mut Node, before: &Node, now: Timestamp) -> Result<(), TreeError> {
     if !node.is_file() || !may_take(tx, node)? {
         return Ok(());
     }
-    let Some(left) = remembered(tx, node)? else { return Ok(()) };
+    let Some(left) = remembered(tx, node, REMEMBERED)? else { return Ok(()) };
     let older = left.born_at.is_none() || node.born_at.is_none() || left.born_at < node.born_at;
     let owner = by_identity(tx, left.identity)?.filter(|owner| owner.ino != node.ino && older);
     let nameless = owner.as_ref().is_none_or(|owner| owner.presence == Presence::Deleted);
@@ -187,9 +202,15 @@ fn bury(tx: &mut Tx<'_>, identity: Identity, before: &Node, now: Timestamp) -> R
 }
 
 /// `node` is about to be renamed over `holder`: the identity of the name stays, except where an old file takes the name of a young one,
-/// or is too large to be sent again.
-pub(super) fn replaces(tx: &mut Tx<'_>, node: &mut Node, holder: &mut Node) -> Result<(), TreeError> {
-    if !node.is_file() || !holder.is_file() || !is_in_box(tx, holder)? {
+/// or is too large to be sent again. `taken_from` is the file that `node` took its identity from: what it took there was that name's.
+pub(super) fn replaces(
+    tx: &mut Tx<'_>,
+    node: &mut Node,
+    holder: &mut Node,
+    taken_from: Option<Ino>,
+) -> Result<(), TreeError> {
+    let comes_home = taken_from == Some(holder.ino);
+    if !node.is_file() || !holder.is_file() || comes_home || !is_in_box(tx, holder)? {
         return Ok(());
     }
     let both_old = !is_young(tx, holder) && node.attr.size <= MOST_SENT_AGAIN;
@@ -264,8 +285,9 @@ fn may_take(tx: &Tx<'_>, node: &Node) -> Result<bool, TreeError> {
     Ok(is_young(tx, node) || !is_in_box(tx, node)?)
 }
 
-fn remembered(tx: &Tx<'_>, node: &Node) -> Result<Option<Left>, TreeError> {
-    let oldest = (tx.boot.0 as i64).saturating_sub(REMEMBERED.as_millis() as i64);
+/// What the name of `node` remembers of the time `since` ago and later.
+fn remembered(tx: &Tx<'_>, node: &Node, since: Duration) -> Result<Option<Left>, TreeError> {
+    let oldest = (tx.boot.0 as i64).saturating_sub(since.as_millis() as i64);
     let mut statement = tx.prepare_cached(
         "SELECT holder, identity, born_at, trashed FROM names_left WHERE parent = ?1 AND name = ?2 AND left_at >= ?3",
     )?;

@@ -26,7 +26,8 @@ pub struct Picture {
     pub inside: Inside,
     /// Deleted nodes: a live node that Box has wants the name that this one still has in Box.
     pub name_wanted: bool,
-    /// Deleted files: what takes their place is not in Box yet, be it the bytes or the name.
+    /// Files: what takes a deleted one's place is not in Box yet, be it the bytes or the name; or the version of a live one is to be
+    /// copied first.
     pub needed: bool,
 }
 
@@ -92,7 +93,7 @@ impl Tree {
             Some(remote) if inside == Inside::Leaving || deleted_file => is_name_wanted(db, remote)?,
             _ => false,
         };
-        let needed = deleted_file && is_needed(db, &node)?;
+        let needed = node.is_file() && is_needed(db, &node, remote.as_ref())?;
         let attempts = open_attempts(db, &node, parent.id.as_deref())?;
         Ok(Some(Picture { node, parent, remote, content, attempts, slot, inside, name_wanted, needed }))
     }
@@ -182,18 +183,27 @@ fn what_is(db: &Connection, item: &Remote, folder: &str) -> Result<Inside, TreeE
     })
 }
 
-/// Whether a live node that Box has, or a folder, is to have the name of `item` there.
+/// Whether a live node is to have the name of `item` there: for a file one that Box has, or one whose bytes the item has.
 fn is_name_wanted(db: &Connection, item: &Remote) -> Result<bool, TreeError> {
     let folder = item.parent.clone().map(|id| rows::by_item(db, &BoxId::folder(id))).transpose()?.flatten();
     let Some(folder) = folder else { return Ok(false) };
-    let wanting = rows::folding(db, folder.ino, &item.name)?;
-    Ok(wanting.iter().any(|node| item.id.is_folder() || node.box_id.is_some()))
+    for node in rows::folding(db, folder.ino, &item.name)? {
+        let content = node.content.map(|id| contents::get(db, id)).transpose()?.flatten();
+        let copies = content.and_then(|c| c.origin).is_some_and(|origin| origin.file_id == item.id.id);
+        if item.id.is_folder() || node.box_id.is_some() || copies {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
-/// Whether a deleted file goes last: its version is what bytes here are still made from, or the file that took its name has not
-/// arrived under it.
-fn is_needed(db: &Connection, node: &Node) -> Result<bool, TreeError> {
+/// Whether something else goes first. Of a deleted file: bytes here that are made from its version, or the file that took its name and has
+/// not arrived under it. Of a live one: copies of its version, except one that waits for its name.
+fn is_needed(db: &Connection, node: &Node, remote: Option<&Remote>) -> Result<bool, TreeError> {
     let Some(id) = &node.box_id else { return Ok(false) };
+    if node.presence == Presence::Here {
+        return copies_wait(db, id, remote);
+    }
     let bytes: bool = db
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM contents c JOIN nodes n ON n.content = c.id WHERE c.origin_file = ?1 \
@@ -208,4 +218,18 @@ fn is_needed(db: &Connection, node: &Node) -> Result<bool, TreeError> {
     let moving = successor.filter(|n| !n.hold.as_ref().is_some_and(Hold::is_terminal));
     let Some(successor) = moving else { return Ok(false) };
     Ok(successor.place_dirty(rows::parent_id(db, &successor)?.as_deref()))
+}
+
+/// Whether a file without an id is to be copied from the item's version, and can be.
+fn copies_wait(db: &Connection, id: &str, remote: Option<&Remote>) -> Result<bool, TreeError> {
+    let place = remote.map(|r| (r.parent.clone(), fold(&r.name)));
+    let (parent, folded) = place.unwrap_or_default();
+    Ok(db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM contents c JOIN nodes n ON n.content = c.id JOIN nodes p ON p.ino = n.parent \
+             WHERE c.origin_file = ?1 AND c.state = 0 AND n.deleted = 0 AND n.box_id IS NULL AND n.unsealed = 0 \
+             AND p.box_id IS NOT NULL AND (n.hold IS NULL OR n.hold LIKE '%Retrying%') \
+             AND NOT (p.box_id IS ?2 AND n.fold = ?3))",
+        )?
+        .query_row(rusqlite::params![id, parent, folded], |r| r.get(0))?)
 }

@@ -59,13 +59,14 @@ impl Tree {
                 let other = holder.ok_or(TreeError::NotFound)?;
                 return exchange(tx, node, other, now);
             }
+            let taken_from = memory::taken_from(tx, &node)?;
             memory::leaves(tx, &node)?;
             let before = node.clone();
             let was_free = holder.is_none();
             let replaced = match holder {
                 None => None,
                 Some(h) if how == RenameHow::NoReplace => return Err(TreeError::Exists { existing: h.name }),
-                Some(h) => Some(replace(tx, &mut node, h, &mut to, now)?),
+                Some(h) => Some(replace(tx, &mut node, h, &mut to, taken_from, now)?),
             };
             let mut from = tx.node(parent)?;
             uncover(tx, &mut from, &node)?;
@@ -114,6 +115,7 @@ fn replace(
     node: &mut Node,
     mut holder: Node,
     to: &mut Node,
+    taken_from: Option<Ino>,
     now: Timestamp,
 ) -> Result<Node, TreeError> {
     match (node.is_folder(), holder.is_folder()) {
@@ -122,7 +124,7 @@ fn replace(
         (true, true) => require_empty(tx, &holder)?,
         (false, false) => {}
     }
-    memory::replaces(tx, node, &mut holder)?;
+    memory::replaces(tx, node, &mut holder, taken_from)?;
     let holder = delete(tx, to, holder, now)?;
     Ok(holder)
 }

@@ -93,6 +93,10 @@ pub fn crash(mode: Mode, point: &str, nth: u32, story: &Story, found: Found, lef
 fn act_and_die(world: &World, mounter: Mounter, point: &str, nth: u32, story: &Story) -> io::Result<()> {
     let mount = mounter.variable("BOXFS_FAILPOINTS", &format!("{point}=kill@{nth}")).start();
     let acted = (story.act)(world, &mount.root);
+    if acted.is_ok() {
+        // A deleted file is kept in Box for a while, unless somebody waits; who does sees the daemon die.
+        mount.command(&["wait", "--timeout", "20"], "");
+    }
     let log = mount.log.clone();
     let status = mount.death(SOON);
     assert_eq!(status.signal(), Some(libc::SIGKILL), "{status:?}");

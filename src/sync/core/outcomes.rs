@@ -209,11 +209,6 @@ impl Core {
                 self.tree.lost(item, now)?;
                 self.wake_parent(ino, now)
             }
-            // The version to be copied is gone: the bytes here go up instead.
-            (Meaning::NotFound | Meaning::Trashed, Call::Copy { .. }, _) => {
-                self.tree.unseal(ino, now)?;
-                self.retry(ino, error, now)
-            }
             (Meaning::NotFound | Meaning::Trashed | Meaning::Changed, _, Some(item)) => {
                 self.look(item, now, out);
                 self.retry(ino, error, now)
@@ -224,6 +219,11 @@ impl Core {
                 self.retry(ino, error, now)
             }
             (Meaning::DigestMismatch | Meaning::BadDigest | Meaning::LocalFile, ..) => {
+                self.tree.unseal(ino, now)?;
+                self.retry(ino, error, now)
+            }
+            // What cannot be copied in Box goes up from here.
+            (_, Call::Copy { .. }, _) if matches!(error.heals(), Heals::Never) => {
                 self.tree.unseal(ino, now)?;
                 self.retry(ino, error, now)
             }

@@ -52,6 +52,19 @@ impl Documents {
         self.left.insert((folder, name.to_owned()), LeftName(left));
     }
 
+    fn taken_from(&self, file: u64, (folder, name): Place<'_>) -> Option<u64> {
+        let LeftName(left) = self.left.get(&(folder, name.to_owned()))?;
+        let mine = left.document.number == self.of[&file].number && left.holder != file;
+        (mine && left.at_ms + YOUNG_MS >= self.now_ms).then_some(left.holder)
+    }
+
+    /// A file is about to be deleted.
+    pub fn gives_back(&mut self, file: u64, place: Place<'_>, is_named: impl Fn(u64) -> bool) {
+        if let Some(holder) = self.taken_from(file, place).filter(|holder| is_named(*holder)) {
+            self.swap(file, holder);
+        }
+    }
+
     /// A file has come to a name that was free.
     pub fn comes(&mut self, file: u64, (folder, name): Place<'_>, is_named: impl Fn(u64) -> bool) {
         let Some(&LeftName(left)) = self.left.get(&(folder, name.to_owned())) else { return };
@@ -74,8 +87,14 @@ impl Documents {
         }
     }
 
-    pub fn replaces(&mut self, file: u64, holder: u64) {
-        if self.in_box.contains(&holder) && (self.may_take(file) || !self.may_take(holder)) {
+    /// A file that was at `from` is renamed over another.
+    pub fn replaces(&mut self, file: u64, from: Place<'_>, holder: u64) {
+        let taken_from = self.taken_from(file, from);
+        self.leaves(file, from);
+        if taken_from != Some(holder)
+            && self.in_box.contains(&holder)
+            && (self.may_take(file) || !self.may_take(holder))
+        {
             self.swap(file, holder);
         }
     }

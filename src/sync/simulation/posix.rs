@@ -157,6 +157,8 @@ impl Posix {
         if matches!(self.things[&id], Thing::Folder(_)) {
             return Err(Refused);
         }
+        let named = self.named();
+        self.documents.gives_back(id, (folder, name), |other| named.contains(&other));
         self.documents.leaves(id, (folder, name));
         self.names_mut(folder).remove(name);
         Ok(())
@@ -214,20 +216,16 @@ impl Posix {
             Some((Thing::Folder(_), Thing::Folder(names))) if names.is_empty() => {}
             Some(_) => return Err(Refused),
         }
-        if self.is_file(moved) {
-            self.documents.leaves(moved, (from_folder, from_name));
-        } else {
-            self.documents.left.remove(&(from_folder, from_name.to_owned()));
+        match holder {
+            Some(holder) if self.is_file(moved) => self.documents.replaces(moved, (from_folder, from_name), holder),
+            None if self.is_file(moved) => self.documents.leaves(moved, (from_folder, from_name)),
+            _ => drop(self.documents.left.remove(&(from_folder, from_name.to_owned()))),
         }
         self.names_mut(from_folder).remove(from_name);
         self.names_mut(to_folder).insert(to_name.to_owned(), moved);
-        match holder {
-            Some(holder) if self.is_file(moved) => self.documents.replaces(moved, holder),
-            None if self.is_file(moved) => {
-                let named = self.named();
-                self.documents.comes(moved, (to_folder, to_name), |other| named.contains(&other));
-            }
-            _ => {}
+        if holder.is_none() && self.is_file(moved) {
+            let named = self.named();
+            self.documents.comes(moved, (to_folder, to_name), |other| named.contains(&other));
         }
         Ok(())
     }

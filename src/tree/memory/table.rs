@@ -192,6 +192,10 @@ const TABLE: &[(&str, &str)] = &[
     // What was moved away comes back: nothing has happened.
     ("old doc 1; mv doc doc~; create doc; rm doc; mv doc~ doc", "doc=1"),
     ("old doc 1; mv doc doc~; mv doc~ doc", "doc=1"),
+    // A lock file that was made again, and a save that was given up: the document has its id.
+    ("create l; write l x; mv l doc; sends doc; answers doc 3 x; create l; rm l", "doc=3"),
+    ("create l; write l x; sends l; answers l 3 x; mv l doc; create l; write l y; mv l doc", "doc=3*"),
+    ("old doc 1; mv doc doc~; create doc; rm doc", "doc~=1"),
     // Old files that only change their names keep their ids.
     ("old doc 1; old other 2; mv doc doc.bak; mv other doc", "doc.bak=1 doc=2"),
     ("old a 1; old b 2; swap a b", "a=2 b=1"),
