@@ -15,6 +15,7 @@ mod evict;
 mod forget;
 mod guard;
 mod local;
+mod memory;
 mod news;
 mod node;
 mod notices;

@@ -7,6 +7,7 @@
 
 mod cloud;
 mod disk;
+mod documents;
 mod ending;
 mod generate;
 mod local;
