@@ -13,7 +13,7 @@ use crate::config::{Passthrough, Settings};
 use crate::content::{Content, Dirs, Limits};
 use crate::control::{Answerer, ControlServer, Facts};
 use crate::fuse::{self, Mounted};
-use crate::sync::{Engine, LastRun, Line, Parts, recover};
+use crate::sync::{Engine, LastRun, Line, Parts, highest_numbers, rebuild, recover};
 use crate::tree::Tree;
 use crate::vfs::{self, Vfs};
 
@@ -69,19 +69,21 @@ pub(super) fn failed(error: impl std::fmt::Display) -> DaemonError {
     DaemonError::new(error.to_string())
 }
 
-/// Mounts on `mountpoint` and serves until the mount ends. `on_ready` runs once programs can use the mount.
+/// Mounts on `mountpoint` and serves until the mount ends. `on_ready` runs once programs can use the mount, with what the user is to
+/// be told.
 pub(super) fn run(
     mountpoint: &Path,
     settings: Settings,
     session: Session,
-    on_ready: impl FnOnce(),
+    on_ready: impl FnOnce(Option<String>),
 ) -> Result<(), DaemonError> {
     let state = StateDir::take(&settings.state_dir)?;
     let runtime = runtime()?;
     let client = session.client(&settings).map_err(failed)?;
     let tree = Arc::new(state.open_tree()?);
-    let identity = runtime.block_on(account::identify(&client, &session, &tree, &settings))?;
+    let identity = runtime.block_on(account::identify(&client, &session, &tree, &settings, &state))?;
     let content = Arc::new(open_content(&settings)?);
+    let told = make_anew(&tree, &content)?;
     prepare(&tree, &content, &settings, &state)?;
     tree.set_meta(MOUNTPOINT_KEY, &mountpoint.to_string_lossy()).map_err(failed)?;
     let mut signals = {
@@ -89,7 +91,7 @@ pub(super) fn run(
         StopSignals::listen().map_err(failed)?
     };
     let daemon = Daemon::start(mountpoint, &settings, &runtime, client, &tree, content, identity)?;
-    on_ready();
+    on_ready(told);
     runtime.block_on(daemon.serve(&mut signals));
     // Blocking work that is still under way is cut off: nothing depends on its end.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -120,6 +122,24 @@ fn open_content(settings: &Settings) -> Result<Content, DaemonError> {
             "{e}: make {state} and {cache} writable, or choose others with --state-dir and --cache-dir"
         ))
     })
+}
+
+/// A database that was begun anew gets its nodes for what lies in the spool; what the user is to be told of that.
+fn make_anew(tree: &Tree, content: &Content) -> Result<Option<String>, DaemonError> {
+    let Some(why) = tree.rebuilding().map_err(failed)? else { return Ok(None) };
+    let now = Timestamp::now();
+    let (highest, ino) = highest_numbers(content).map_err(failed)?;
+    tree.pass_numbers(highest, ino).map_err(failed)?;
+    let found = rebuild(tree, content, now).map_err(failed)?;
+    let what = format!(
+        "{why}. It is made anew from Box: {} files that were not in Box are under their names again, {} in the folder 'Recovered', {} in \
+         {RESCUE}/ of the state directory. Look through what you deleted, renamed or made lately: what had not reached Box is as Box has it",
+        found.named, found.recovered, found.rescued
+    );
+    log::warn!("{what}");
+    tree.notice("", &what, now).map_err(failed)?;
+    tree.rebuilt().map_err(failed)?;
+    Ok(Some(what))
 }
 
 /// What the last run left is sorted out before anything new happens.

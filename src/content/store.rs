@@ -137,10 +137,15 @@ impl Content {
         file.stamp()
     }
 
-    /// Notes again whose bytes a spool file holds. The stamp is the one afterwards.
-    pub fn identify(&self, file: &DataFile, identity: &Identity) -> Result<Stamp> {
-        identity::write(&self.dirs.path(Place::Spool, file.id()), identity)?;
-        file.stamp()
+    /// Notes again whose bytes a spool file holds, without a change of its stamp. Nothing to do for a content that is not there.
+    pub fn identify(&self, id: ContentId, identity: &Identity) -> Result<()> {
+        let path = self.dirs.path(Place::Spool, id);
+        if path.exists() { identity::write_beside(&path, identity) } else { Ok(()) }
+    }
+
+    /// What a spool file says of itself.
+    pub fn identity_of(&self, id: ContentId) -> Option<Identity> {
+        identity::read(&self.dirs.path(Place::Spool, id))
     }
 
     /// Takes the content's data file away. Those who use it keep its bytes. One that is not there is no error.

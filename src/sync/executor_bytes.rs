@@ -4,6 +4,7 @@ use super::effect::SealResult;
 use super::eviction::{self, evict_one};
 use super::executor::Executor;
 use super::executor_fetch as fetching;
+use super::rebuild::identity;
 use crate::base::{ContentId, failpoint};
 use crate::content::{DataFile, Place, Ranges, Saved, Sealing};
 use crate::tree::{AskError, ContentRow, ContentState, Pins};
@@ -87,12 +88,17 @@ pub async fn complete(executor: &Executor, id: ContentId) -> Result<(), AskError
     fetching::whole(executor, fetching::from(row.ino, id, &origin), &file)
         .await
         .map_err(|e| fetching::ask_error(&e))?;
-    let tree = executor.tree.clone();
+    let (tree, content) = (executor.tree.clone(), executor.content.clone());
     blocking(move || {
         file.save_ranges(|ranges| {
             let present = (!ranges.is_whole()).then(|| ranges.to_bytes());
             tree.save_ranges(id, present).map_err(|e| e.to_string())
-        })
+        })?;
+        let now_whole = file.is_whole() && content.identity_of(id).is_some_and(|identity| !identity.whole);
+        match identity(&tree, row.ino, true) {
+            Ok(identity) if now_whole => content.identify(id, &identity).map_err(|e| e.to_string()),
+            _ => Ok(()),
+        }
     })
     .await
     .map_err(AskError::Refused)

@@ -10,6 +10,7 @@ use lru::LruCache;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 /// Nodes kept decoded in memory: about 20 MB at 400 bytes each, enough for the working set of a large build.
@@ -19,6 +20,7 @@ const HOT_NODES: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
 #[derive(Debug)]
 pub struct Tree {
     inner: Mutex<Inner>,
+    damaged: AtomicBool,
     #[cfg(test)]
     pub(super) fuse: super::simulated::Fuse,
 }
@@ -127,12 +129,27 @@ impl Inner {
 impl Tree {
     /// Opens the database at `path`, making or upgrading it as needed. `check` reads it whole first (after an unclean stop).
     pub fn open(path: &Path, check: bool) -> Result<Tree, TreeError> {
-        let mut db = Connection::open(path)?;
-        schema::prepare(&mut db)?;
-        if check {
-            schema::check(&db)?;
+        let open = || {
+            let mut db = Connection::open(path)?;
+            schema::prepare(&mut db)?;
+            if check {
+                schema::check(&db)?;
+            }
+            Tree::with(db)
+        };
+        open().map_err(TreeError::or_damaged)
+    }
+
+    /// Takes note of what a call of this room failed with: a database that was found damaged is read whole at the next start.
+    pub fn suspect(&self, error: &TreeError) {
+        if error.is_damage() && !self.damaged.swap(true, Ordering::Relaxed) {
+            log::error!("{error}: unmount and mount again; what is not in Box is kept, and the database is made anew");
         }
-        Tree::with(db)
+    }
+
+    /// Whether the database was found damaged while it was used.
+    pub fn is_suspect(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// Opens a database that nobody else uses to look at it, and changes nothing; it has to have this program's schema.
@@ -154,6 +171,7 @@ impl Tree {
         let names = LruCache::new(HOT_NODES);
         Ok(Tree {
             inner: Mutex::new(Inner { db, hot, names, local_only: LocalOnlyNames::default() }),
+            damaged: AtomicBool::new(false),
             #[cfg(test)]
             fuse: super::simulated::Fuse::default(),
         })

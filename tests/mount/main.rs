@@ -13,6 +13,7 @@ mod cache;
 mod changes;
 mod cold;
 mod companies;
+mod damage;
 mod discards;
 mod ends;
 mod failures;
