@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::base::{Timestamp, boot_id};
 use crate::box_api::BoxClient;
 use crate::config::{Passthrough, Settings};
 use crate::content::{Content, Dirs, Limits};
 use crate::control::{Answerer, ControlServer, Facts};
+use crate::desktop::inhibit_while;
 use crate::fuse::{self, Mounted};
 use crate::sync::{Engine, LastRun, Line, Parts, highest_numbers, rebuild, recover};
 use crate::tree::Tree;
@@ -43,6 +44,8 @@ const BLOCKING_THREADS: usize = 64;
 const LIFETIME: Duration = Duration::from_secs(60);
 /// How often files are looked at that the kernel writes by itself: a fast disk takes about a gigabyte in between.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// How often it is looked at whether work is on its way: a shutdown begins after a person has pressed a button.
+const LOOK_FOR_WORK_EVERY: Duration = Duration::from_secs(1);
 /// Free space of the disk that is left to others; less on a small disk.
 const DISK_FLOOR_BYTES: u64 = 500_000_000;
 /// After a signal everything is put down within five seconds (DESIGN.md section 9); this is the session's part.
@@ -208,6 +211,9 @@ impl Daemon {
         let answerer = Arc::new(Answerer::new(engine.clone(), facts, unmount));
         runtime.spawn(control.run(asked_sender));
         runtime.spawn(answerer.run(asked));
+        let (busy, is_busy) = watch::channel(false);
+        runtime.spawn(watch_work(engine.clone(), busy));
+        runtime.spawn(inhibit_while(is_busy));
         log::info!(
             "mounted on {}, passthrough {}",
             mountpoint.display(),
@@ -249,6 +255,17 @@ async fn watch_files(vfs: Arc<Vfs>) {
             Ok(Err(error)) => log::error!("open files cannot be watched: {error}"),
             Err(error) => log::error!("watching open files failed: {error}"),
         }
+    }
+}
+
+/// Says whether work is on its way, as long as somebody wants to know.
+async fn watch_work(engine: Arc<Engine>, busy: watch::Sender<bool>) {
+    while !busy.is_closed() {
+        match engine.is_busy() {
+            Ok(is_busy) => drop(busy.send_if_modified(|was| std::mem::replace(was, is_busy) != is_busy)),
+            Err(error) => log::debug!("whether work is left is not known: {error}"),
+        }
+        tokio::time::sleep(LOOK_FOR_WORK_EVERY).await;
     }
 }
 

@@ -18,6 +18,7 @@ mod discards;
 mod ends;
 mod failures;
 mod folders;
+mod inhibits;
 mod kills;
 mod life;
 mod limits;
