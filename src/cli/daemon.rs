@@ -87,7 +87,7 @@ pub(super) fn run(
     let identity = runtime.block_on(account::identify(&client, &session, &tree, &settings, &state))?;
     let content = Arc::new(open_content(&settings)?);
     let told = make_anew(&tree, &content)?;
-    prepare(&tree, &content, &settings, &state)?;
+    prepare(&tree, &content, &settings, state.was_clean() && told.is_none())?;
     tree.set_meta(MOUNTPOINT_KEY, &mountpoint.to_string_lossy()).map_err(failed)?;
     let mut signals = {
         let _in_runtime = runtime.enter();
@@ -145,15 +145,15 @@ fn make_anew(tree: &Tree, content: &Content) -> Result<Option<String>, DaemonErr
     Ok(Some(what))
 }
 
-/// What the last run left is sorted out before anything new happens.
-fn prepare(tree: &Tree, content: &Content, settings: &Settings, state: &StateDir) -> Result<(), DaemonError> {
+/// What the last run left is sorted out before anything new happens. `in_order`: it stopped so, and its database is this one.
+fn prepare(tree: &Tree, content: &Content, settings: &Settings, in_order: bool) -> Result<(), DaemonError> {
     tree.set_settle(settings.settle).map_err(failed)?;
     tree.set_delete_guard(settings.delete_guard).map_err(failed)?;
     tree.set_local_only(settings.local_only.clone(), Timestamp::now()).map_err(failed)?;
     let boot = boot_id();
     let same_boot = tree.meta("boot").map_err(failed)?.is_none_or(|last| last == boot);
     tree.set_meta("boot", &boot).map_err(failed)?;
-    let last = match (state.was_clean(), same_boot) {
+    let last = match (in_order, same_boot) {
         (true, _) => LastRun::Orderly,
         (false, true) => LastRun::Killed,
         (false, false) => LastRun::PowerCut,
