@@ -7,8 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use boxfs::emulator::FaultScript;
+use futures_util::StreamExt;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use zbus::{OwnedFd, fdo};
+use zbus::{Connection, Message, MessageStream, OwnedFd};
 
 use crate::support::{Mode, SOON, World, eventually};
 
@@ -64,34 +65,37 @@ struct Logind {
     refuses_blocks: bool,
 }
 
-#[zbus::interface(name = "org.freedesktop.login1.Manager")]
-impl Logind {
-    fn inhibit(&self, what: String, who: String, why: String, mode: String) -> fdo::Result<OwnedFd> {
-        if self.refuses_blocks && mode == "block" {
-            return Err(fdo::Error::AccessDenied("not here".to_owned()));
-        }
-        let (reader, writer) = std::io::pipe().unwrap();
-        let end = File::from(Descriptor::from(reader));
-        self.locks.lock().unwrap().push(Lock { asked: [what, who, why, mode], end });
-        Ok(OwnedFd::from(Descriptor::from(writer)))
-    }
-}
-
 impl Logind {
     /// On `bus` until the runtime goes.
     fn serve(self, bus: &Bus) -> tokio::runtime::Runtime {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let address = bus.address.clone();
         let connection = runtime.block_on(async move {
-            let builder = zbus::connection::Builder::address(address.as_str());
-            let builder = builder.name("org.freedesktop.login1").serve_at("/org/freedesktop/login1", self);
-            builder.build().await.unwrap()
+            let connection = zbus::connection::Builder::address(address.as_str()).build().await.unwrap();
+            connection.request_name("org.freedesktop.login1").await.unwrap();
+            connection
         });
         runtime.spawn(async move {
-            let _served = connection;
-            std::future::pending::<()>().await;
+            let mut calls = MessageStream::from(&connection);
+            while let Some(Ok(call)) = calls.next().await {
+                if call.header().member().is_some_and(|member| member.as_str() == "Inhibit") {
+                    self.inhibit(&connection, &call).await;
+                }
+            }
         });
         runtime
+    }
+
+    async fn inhibit(&self, connection: &Connection, call: &Message) {
+        let (what, who, why, mode): (String, String, String, String) = call.body().deserialize().unwrap();
+        if self.refuses_blocks && mode == "block" {
+            let refusal = "org.freedesktop.DBus.Error.AccessDenied";
+            return connection.reply_error(&call.header(), refusal, &("not here",)).await.unwrap();
+        }
+        let (reader, writer) = std::io::pipe().unwrap();
+        let end = File::from(Descriptor::from(reader));
+        self.locks.lock().unwrap().push(Lock { asked: [what, who, why, mode], end });
+        connection.reply(&call.header(), &(OwnedFd::from(Descriptor::from(writer)),)).await.unwrap();
     }
 
     fn held(&self) -> usize {
