@@ -69,6 +69,12 @@ pub fn rebuild(tree: &Tree, content: &Content, now: Timestamp) -> Result<Rebuilt
         if tree.content(file.id)?.is_some() {
             continue;
         }
+        if holds_nothing(content, &file) {
+            if let Err(error) = content.remove(file.id) {
+                log::warn!("a spool file without bytes stays where it is: {error}");
+            }
+            continue;
+        }
         if !first {
             done.rescued += 1;
             match content.to_rescue(file.id) {
@@ -83,6 +89,12 @@ pub fn rebuild(tree: &Tree, content: &Content, now: Timestamp) -> Result<Rebuilt
         log::warn!("'{}' was not in Box: it is here again", tree.path(node.ino)?);
     }
     Ok(done)
+}
+
+/// A file that was opened to be changed, of which neither program nor Box has put a byte here.
+fn holds_nothing(content: &Content, file: &SpoolFile) -> bool {
+    let in_part = file.identity.as_ref().is_some_and(|identity| !identity.whole);
+    in_part && content.bytes_taken(file.id) == 0
 }
 
 /// Where the file belongs, and whether that is known.
