@@ -11,7 +11,7 @@ use crate::base::{Timestamp, boot_id};
 use crate::box_api::BoxClient;
 use crate::config::{Passthrough, Settings};
 use crate::content::{Content, Dirs, Limits};
-use crate::control::{Answerer, ControlServer, Facts};
+use crate::control::{Answerer, ControlServer, Facts, keep_pins};
 use crate::desktop::inhibit_while;
 use crate::fuse::{self, Mounted};
 use crate::sync::{Engine, LastRun, Line, Parts, highest_numbers, rebuild, recover};
@@ -196,7 +196,8 @@ impl Daemon {
         };
         let request = mount_request(mountpoint, settings);
         let mounted = fuse::mount(&request, vfs.clone(), runtime.handle().clone(), news).map_err(failed)?;
-        runtime.spawn(watch_files(vfs));
+        runtime.spawn(watch_files(vfs.clone()));
+        runtime.spawn(keep_pins(vfs.clone()));
         let parts = Parts { tree: tree.clone(), content, line: Line::new(client), me: identity.me, asks, ask, tell };
         let engine = Arc::new(Engine::start(parts, runtime.handle()).map_err(failed)?);
         let (unmount, unmount_asked) = mpsc::channel(1);
@@ -208,7 +209,7 @@ impl Daemon {
             spool_limit: settings.spool_size_bytes,
             errno: fuse::errno_number,
         };
-        let answerer = Arc::new(Answerer::new(engine.clone(), facts, unmount));
+        let answerer = Arc::new(Answerer::new(engine.clone(), vfs, facts, unmount));
         runtime.spawn(control.run(asked_sender));
         runtime.spawn(answerer.run(asked));
         let (busy, is_busy) = watch::channel(false);

@@ -15,12 +15,14 @@ mod discard;
 mod doctor;
 mod emulator;
 mod exit;
+mod filling;
 mod logging;
 mod login;
 mod logout;
 mod mount;
 mod mount_checks;
 mod pause;
+mod pin;
 mod progress;
 mod prompt;
 mod ready;
@@ -65,6 +67,10 @@ enum Command {
     Wait(wait::Arguments),
     Retry(retry::Arguments),
     Conflicts(conflicts::Arguments),
+    Pin(pin::PinArguments),
+    Unpin(pin::UnpinArguments),
+    Evict(pin::EvictArguments),
+    Prefetch(pin::PrefetchArguments),
     Discard(discard::Arguments),
     SaveAs(Box<save_as::Arguments>),
     Pause(pause::Pausing),
@@ -95,6 +101,10 @@ pub fn run() -> ExitCode {
         Command::Wait(arguments) => wait::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
+        Command::Pin(arguments) => pin::pin(&arguments),
+        Command::Unpin(arguments) => pin::unpin(&arguments),
+        Command::Evict(arguments) => pin::evict(&arguments),
+        Command::Prefetch(arguments) => pin::prefetch(&arguments),
         Command::Discard(arguments) => discard::run(&arguments),
         Command::SaveAs(arguments) => save_as::run(&arguments, &around),
         Command::Pause(arguments) => pause::pause(&arguments),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::base::show_size;
-use crate::control::{Pending, Progress};
+use crate::control::{Pending, Progress, Reply};
 
 /// Lines in a log or a pipe come no faster.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -31,7 +31,8 @@ impl ProgressView {
         ProgressView { kind, most_bytes: 0 }
     }
 
-    pub(super) fn show(&mut self, progress: &Progress) {
+    pub(super) fn show(&mut self, reply: &Reply) {
+        let Reply::Progress(progress) = reply else { return };
         let left = progress.pending.bytes;
         self.most_bytes = self.most_bytes.max(left);
         match &mut self.kind {

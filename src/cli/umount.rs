@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     };
     let timeout_ms = if arguments.now { 0 } else { in_ms(arguments.timeout) };
     let mut view = ProgressView::new();
-    let last = client.stream(&Request::Unmount { timeout_ms }, |progress| view.show(progress));
+    let last = client.stream(&Request::Unmount { timeout_ms }, |reply| view.show(reply));
     view.end();
     let left = match last? {
         Reply::Done => None,

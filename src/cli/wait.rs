@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let timeout_ms = arguments.timeout.map(in_ms);
     let request = Request::Wait { path: place.inner, timeout_ms };
     let mut view = ProgressView::new();
-    let last = Client::connect(&place.mount.state_dir)?.stream(&request, |progress| view.show(progress));
+    let last = Client::connect(&place.mount.state_dir)?.stream(&request, |reply| view.show(reply));
     view.end();
     match last? {
         Reply::Done => Ok(Exit::Done),

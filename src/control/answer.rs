@@ -1,5 +1,6 @@
 //! What the requests mean: questions to the engine, turned into replies.
 
+use super::fill::{Wish, fill};
 use super::protocol::{
     Account, Amount, ApiUse, Conflict, Events, Failure, Notice, Pending, Progress, Refusal, Reply, Request, Space,
     StatusReport, Troubles, Uploading, Waiting,
@@ -8,6 +9,7 @@ use super::server::Asked;
 use super::speed::Speed;
 use crate::base::{Ino, Timestamp, show_size};
 use crate::sync::{self, Engine, Failing, Left, Report};
+use crate::vfs::{Vfs, VfsError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -20,6 +22,9 @@ const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// How often it says how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(500);
+
+/// How often it gives a sign of life while nothing moves on: below what a client takes for a hang.
+const STILL_HERE_EVERY: Duration = Duration::from_secs(10);
 
 /// Entries in each list of a status that need a person: more than one reads there.
 const MAX_IN_STATUS: usize = 100;
@@ -46,6 +51,7 @@ const SIGN_IN_GRACE: Duration = Duration::from_secs(5);
 /// Answers requests of one daemon.
 pub struct Answerer {
     engine: Arc<Engine>,
+    vfs: Arc<Vfs>,
     facts: Facts,
     /// Told once a client wants the mount gone.
     unmount: mpsc::Sender<()>,
@@ -53,8 +59,8 @@ pub struct Answerer {
 }
 
 impl Answerer {
-    pub fn new(engine: Arc<Engine>, facts: Facts, unmount: mpsc::Sender<()>) -> Answerer {
-        Answerer { engine, facts, unmount, speed: Mutex::default() }
+    pub fn new(engine: Arc<Engine>, vfs: Arc<Vfs>, facts: Facts, unmount: mpsc::Sender<()>) -> Answerer {
+        Answerer { engine, vfs, facts, unmount, speed: Mutex::default() }
     }
 
     pub(super) fn engine(&self) -> &Engine {
@@ -90,6 +96,16 @@ impl Answerer {
             Request::Status { path } => self.at(&path, |top| self.status(top)),
             Request::Retry { path } => {
                 self.at(&path, |top| self.engine.retry(top).map_or_else(|e| failed(&e), |()| Reply::Done))
+            }
+            Request::Pin { path } => self.pin(&path, &reply).await.unwrap_or_else(|refusal| refusal),
+            Request::Unpin { path } => self.unpin(&path).await.unwrap_or_else(|refusal| refusal),
+            Request::Evict { path } => self.evict(&path).await.unwrap_or_else(|refusal| refusal),
+            Request::Prefetch { path, bytes } => {
+                let wish = if bytes { Wish::NamesAndBytes } else { Wish::Names };
+                match self.find(&path).await {
+                    Ok(top) => self.fill(top, wish, &reply).await,
+                    Err(refusal) => refusal,
+                }
             }
             Request::Conflicts { path } => self.at(&path, |top| self.troubles(top)),
             Request::Discard { path, act } => self.discard(&path, act).await,
@@ -130,6 +146,56 @@ impl Answerer {
         if self.unmount.send(()).await.is_err() {
             log::debug!("the daemon is stopping already");
         }
+    }
+
+    async fn fill(&self, top: Ino, wish: Wish, reply: &mpsc::Sender<Reply>) -> Reply {
+        let mut told = Instant::now();
+        let filling = fill(self.vfs.clone(), top, wish, |filling| {
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                // A slow reader misses a step of the progress.
+                let _ = reply.try_send(Reply::Filling(filling.clone()));
+            }
+            !reply.is_closed()
+        });
+        let mut filling = std::pin::pin!(filling);
+        loop {
+            // A transfer may take longer than a client waits for a word.
+            match tokio::time::timeout(STILL_HERE_EVERY, &mut filling).await {
+                Ok(filling) => return Reply::Filled(filling),
+                Err(_) => drop(reply.try_send(Reply::Progress(Progress { online: true, ..Progress::default() }))),
+            }
+        }
+    }
+
+    async fn pin(&self, path: &str, reply: &mpsc::Sender<Reply>) -> Result<Reply, Reply> {
+        let top = self.find(path).await?;
+        self.vfs.clone().until_answered(move |vfs| vfs.pin(top)).await.map_err(|e| failed(&e))?;
+        Ok(self.fill(top, Wish::NamesAndBytes, reply).await)
+    }
+
+    async fn unpin(&self, path: &str) -> Result<Reply, Reply> {
+        let top = self.find(path).await?;
+        let was_pinned = self.vfs.clone().until_answered(move |vfs| vfs.unpin(top)).await.map_err(|e| failed(&e))?;
+        if was_pinned { Ok(Reply::Done) } else { Err(not_pinned(path)) }
+    }
+
+    async fn evict(&self, path: &str) -> Result<Reply, Reply> {
+        let top = self.find(path).await?;
+        let engine = self.engine.clone();
+        let evicted =
+            tokio::task::spawn_blocking(move || engine.evict(top)).await.unwrap_or_else(|e| Err(e.to_string()));
+        let (count, bytes) = evicted.map_err(|message| Reply::Error { refusal: Refusal::Failed, message })?;
+        Ok(Reply::Evicted(Amount { count, bytes }))
+    }
+
+    /// What a path leads to, also where nobody has looked yet.
+    async fn find(&self, path: &str) -> Result<Ino, Reply> {
+        let wanted = path.to_owned();
+        self.vfs.clone().until_answered(move |vfs| vfs.find(&wanted)).await.map_err(|error| match error {
+            VfsError::NotFound | VfsError::NotDirectory => no_such(path),
+            error => failed(&error),
+        })
     }
 
     fn at(&self, path: &str, answer: impl FnOnce(Ino) -> Reply) -> Reply {
@@ -285,6 +351,11 @@ fn being_sent(report: &Report) -> impl Iterator<Item = Waiting> {
         Waiting { path: path.clone(), reason }
     };
     report.uploading.iter().map(told)
+}
+
+fn not_pinned(path: &str) -> Reply {
+    let message = format!("'{path}' has no pin of its own: unpin the folder above it that has one");
+    Reply::Error { refusal: Refusal::Failed, message }
 }
 
 pub(super) fn no_such(path: &str) -> Reply {

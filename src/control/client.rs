@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
-use super::protocol::{Progress, Reply, Request, decode, encode};
+use super::protocol::{Reply, Request, decode, encode};
 use super::socket_path::SocketPath;
 
 /// A daemon that says nothing for this long hangs; long requests send progress each second.
@@ -65,14 +65,15 @@ impl Client {
         self.stream(request, |_| {})
     }
 
-    /// The last reply to `request`; each progress on the way goes to `on_progress`.
-    pub fn stream(&mut self, request: &Request, mut on_progress: impl FnMut(&Progress)) -> Result<Reply, ClientError> {
+    /// The last reply to `request`; each reply on the way goes to `on_progress`.
+    pub fn stream(&mut self, request: &Request, mut on_progress: impl FnMut(&Reply)) -> Result<Reply, ClientError> {
         self.stream.get_mut().write_all(encode(request).as_bytes()).map_err(lost)?;
         loop {
-            match self.read_reply()? {
-                Reply::Progress(progress) => on_progress(&progress),
-                last => return Ok(last),
+            let reply = self.read_reply()?;
+            if reply.is_last() {
+                return Ok(reply);
             }
+            on_progress(&reply);
         }
     }
 

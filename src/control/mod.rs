@@ -6,6 +6,7 @@
 
 mod answer;
 mod client;
+mod fill;
 mod mounts;
 mod protocol;
 mod salvage;
@@ -15,6 +16,7 @@ mod speed;
 
 pub use answer::{Answerer, Facts};
 pub use client::{Client, ClientError};
+pub use fill::{Filling, keep_pins};
 pub use mounts::{FindError, Mounted, Place, find, mount_at, mounts};
 pub use protocol::{
     Account, Amount, ApiUse, Conflict, Discarded, Events, Failure, Located, Notice, Pending, Progress, Refusal, Reply,

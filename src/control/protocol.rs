@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::fill::Filling;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,14 @@ pub enum Request {
     Wait { path: String, timeout_ms: Option<u64> },
     /// Tries failed items below `path` again at once: [`Reply::Done`].
     Retry { path: String },
+    /// Keeps all below `path` on this machine from now on, and brings it here as [`Request::Prefetch`] does.
+    Pin { path: String },
+    /// The pin of `path` itself goes: [`Reply::Done`].
+    Unpin { path: String },
+    /// Drops the bytes below `path` that Box has and nothing keeps: [`Reply::Evicted`].
+    Evict { path: String },
+    /// Brings the names below `path` here, and with `bytes` the files' bytes: [`Reply::Filling`] on the way, then [`Reply::Filled`].
+    Prefetch { path: String, bytes: bool },
     /// What needs a person below `path`: [`Reply::Troubles`].
     Conflicts { path: String },
     /// What discarding the item at `path` would do, or with `act` does: [`Reply::Discarded`].
@@ -60,6 +69,11 @@ pub enum Reply {
     },
     /// At least once a second while a long request lasts.
     Progress(Progress),
+    /// How far bringing something here is.
+    Filling(Filling),
+    /// It ended here.
+    Filled(Filling),
+    Evicted(Amount),
     Done,
     /// The time is over and this is left.
     Pending(Pending),
@@ -72,7 +86,7 @@ pub enum Reply {
 impl Reply {
     /// Whether no further reply follows.
     pub fn is_last(&self) -> bool {
-        !matches!(self, Reply::Progress(_))
+        !matches!(self, Reply::Progress(_) | Reply::Filling(_))
     }
 }
 

@@ -210,6 +210,10 @@ impl Core {
                 out.push(Effect::Fetch(fetch));
                 Ok(())
             }
+            Ask::Whole { from, reply } => {
+                out.push(Effect::Whole { from, reply });
+                Ok(())
+            }
             Ask::Discard(ask) => self.discard(ask, now, out),
             Ask::Pause(ask) => self.pause(ask, now),
             Ask::Deletions(ask) => self.deletions(ask, now, out),

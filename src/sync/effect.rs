@@ -5,7 +5,7 @@ use crate::base::Sha1Digest;
 use crate::base::{AttemptId, BoxId, ContentId, Ino};
 use crate::box_api::{ApiError, Event as BoxEvent, Item};
 use crate::content::Stamp;
-use crate::tree::{AheadAsk, Ask, AskError, FetchAsk, Invalidation, SessionRow};
+use crate::tree::{AheadAsk, Ask, AskError, FetchAsk, FetchFrom, Invalidation, SessionRow};
 use tokio::sync::oneshot;
 
 /// Something that happened.
@@ -125,6 +125,10 @@ pub enum Effect {
     Look(BoxId),
     Fetch(FetchAsk),
     Ahead(AheadAsk),
+    Whole {
+        from: FetchFrom,
+        reply: oneshot::Sender<Result<(), AskError>>,
+    },
     /// Ask what the account may hold; answered when that is noted, or cannot be known.
     Quota(oneshot::Sender<()>),
     /// Follow Box's events from a place in the stream; `None`: from now on.

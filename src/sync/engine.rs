@@ -7,7 +7,7 @@ use super::eviction;
 use super::executor::{Executor, Line, MAX_PARTS, MAX_QUESTIONS};
 use super::executor_account as account;
 use super::planner::{FolderMemory, OpenState, Plan, plan};
-use crate::base::{ContentId, Timestamp};
+use crate::base::{ContentId, Ino, Timestamp};
 use crate::content::Content;
 use crate::tree::{Ask, AskError, DeletionsAsk, Invalidation, PauseAsk, Picture, Tree, TreeError};
 use std::collections::BTreeMap;
@@ -90,6 +90,11 @@ impl Engine {
             // A full channel wakes the engine anyway; the database remembers what is due.
             log::debug!("the engine is busy; it hurries with the next event");
         }
+    }
+
+    /// Drops the bytes below `top` that Box has, and that no pin and no program keeps. How many files and bytes went.
+    pub fn evict(&self, top: Ino) -> Result<(u64, u64), String> {
+        eviction::evict_below(&self.tree, &self.content, top)
     }
 
     /// Bytes in the cache and in the spool.

@@ -3,7 +3,7 @@
 
 use super::executor::Executor;
 use super::executor_bytes::blocking;
-use crate::base::ContentId;
+use crate::base::{ContentId, Ino};
 use crate::content::{Content, FetchError, Reservation, Room};
 use crate::tree::{Pins, Tree};
 use std::time::Duration;
@@ -87,6 +87,25 @@ fn evict_least_used(tree: &Tree, content: &Content, wanted: u64) -> Result<u64, 
     }
     log::debug!("evicted {freed} bytes, {wanted} were wanted");
     Ok(freed)
+}
+
+/// Evicts all below `top` that may go. How many contents and bytes that were.
+pub fn evict_below(tree: &Tree, content: &Content, top: Ino) -> Result<(u64, u64), String> {
+    let (mut evicted, mut after) = ((0, 0), None);
+    tree.note_uses(&content.take_uses()).map_err(|e| e.to_string())?;
+    loop {
+        let page = tree.least_used(after, PAGE).map_err(|e| e.to_string())?;
+        let Some(last) = page.last() else { return Ok(evicted) };
+        after = Some(*last);
+        for cached in &page {
+            let Some(row) = tree.content(cached.id).map_err(|e| e.to_string())? else { continue };
+            // A node that is gone is below nothing.
+            if top == Ino::ROOT || tree.is_below(row.ino, top).unwrap_or(false) {
+                let bytes = evict_one(tree, content, cached.id, Pins::Keep)?;
+                evicted = (evicted.0 + u64::from(bytes > 0), evicted.1 + bytes);
+            }
+        }
+    }
 }
 
 /// Evicts one content if it may go. Returns how many bytes that freed.

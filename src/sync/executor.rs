@@ -106,6 +106,10 @@ impl Executor {
                 let ok = fetching::fetch(&self, ask).await;
                 self.report(Event::Fetched { ok }).await;
             }
+            Effect::Whole { from, reply } => {
+                let ok = fetching::kept(&self, from, reply).await;
+                self.report(Event::Fetched { ok }).await;
+            }
             Effect::Ahead(ask) => {
                 let ok = fetching::ahead(&self, ask).await;
                 self.report(Event::Fetched { ok }).await;
@@ -238,6 +242,7 @@ impl Fallback {
             | Effect::Quota(_)
             | Effect::Fetch(_)
             | Effect::Ahead(_)
+            | Effect::Whole { .. }
             | Effect::Tell(_)
             | Effect::Drop(_)
             | Effect::Rescue(_)

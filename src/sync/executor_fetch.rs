@@ -13,6 +13,7 @@ use bytes::BytesMut;
 use std::ops::Range;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 /// One request of those that fetch a file whole.
@@ -44,6 +45,17 @@ pub async fn ahead(executor: &Executor, ask: AheadAsk) -> bool {
     let urgency = if ask.run.is_some() { Urgency::Ahead } else { Urgency::Keep };
     let outcome = pieces(executor, &ask, &file, urgency).await;
     report(&ask.from, &outcome)
+}
+
+/// Fetches all that is missing of a content that somebody has open, and says how that ended. Returns whether Box answered.
+pub async fn kept(executor: &Executor, from: FetchFrom, reply: oneshot::Sender<Result<(), AskError>>) -> bool {
+    let outcome = match executor.content.get(from.content) {
+        Some(file) => whole(executor, from.clone(), &file).await,
+        None => Ok(()),
+    };
+    // Whoever asked may be gone.
+    let _ = reply.send(outcome.as_ref().map_err(ask_error).copied());
+    report(&from, &outcome)
 }
 
 /// Fetches all that is missing of a content, and waits for what others fetch of it.

@@ -19,6 +19,8 @@ pub enum Ask {
     Fetch(FetchAsk),
     /// Fetch bytes that nobody waits for yet.
     Ahead(AheadAsk),
+    /// Fetch all that is missing of a content, which whoever asks has open.
+    Whole { from: FetchFrom, reply: oneshot::Sender<Result<(), AskError>> },
     /// Look at everything that is not in Box at once, without settling (`wait`, unmount).
     Hurry,
     /// Ask Box how much the account may hold, and note it.

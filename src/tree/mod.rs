@@ -19,6 +19,7 @@ mod node;
 mod notices;
 mod outcome;
 mod picture;
+mod pins;
 mod quota;
 mod rebuild;
 mod recover;

@@ -46,11 +46,13 @@ impl Tree {
         is_open: impl Fn(Option<ContentId>) -> bool,
         now: Timestamp,
     ) -> Result<Learned, TreeError> {
-        self.write(|tx| {
+        let learned = self.write(|tx| {
             let mut learned = Learned::default();
             merge(tx, item, asked, &is_open, now, &mut learned)?;
             Ok(learned)
-        })
+        });
+        self.tell_of_news();
+        learned
     }
 
     /// Merges a page of a listing of `folder`, asked for at `asked`; `listing` is the number that [`Tree::begin_listing`] gave.

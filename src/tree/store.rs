@@ -12,6 +12,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
+use tokio::sync::watch;
 
 /// Nodes kept decoded in memory: about 20 MB at 400 bytes each, enough for the working set of a large build.
 const HOT_NODES: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
@@ -21,6 +22,8 @@ const HOT_NODES: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
 pub struct Tree {
     inner: Mutex<Inner>,
     damaged: AtomicBool,
+    /// Counts what Box said, so that who keeps pins knows when to look.
+    news: watch::Sender<u64>,
     #[cfg(test)]
     pub(super) fuse: super::simulated::Fuse,
 }
@@ -170,11 +173,21 @@ impl Tree {
         let hot = LruCache::new(HOT_NODES);
         let names = LruCache::new(HOT_NODES);
         Ok(Tree {
+            news: watch::Sender::new(0),
             inner: Mutex::new(Inner { db, hot, names, local_only: LocalOnlyNames::default() }),
             damaged: AtomicBool::new(false),
             #[cfg(test)]
             fuse: super::simulated::Fuse::default(),
         })
+    }
+
+    /// Changes whenever Box said something, or a pin was set.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    pub(super) fn tell_of_news(&self) {
+        self.news.send_modify(|count| *count += 1);
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {

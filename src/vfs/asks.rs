@@ -117,6 +117,16 @@ impl Asks {
         })
     }
 
+    /// Met when all that is missing of a content is here.
+    pub fn whole(&self, source: &Source) -> Need {
+        let (asks, from) = (self.0.clone(), source.from());
+        Need::new(async move {
+            let (reply, answer) = oneshot::channel();
+            asks.send(Ask::Whole { from, reply }).await.map_err(|_| STOPPED)?;
+            answer.await.map_err(|_| STOPPED)?.map_err(refusal)
+        })
+    }
+
     /// Has `ahead` fetched, without anybody waiting. What does not fit into the channel is fetched when it is read.
     pub fn ahead(&self, source: &Source, ahead: Ahead) {
         let Ahead { range, piece_bytes, run } = ahead;

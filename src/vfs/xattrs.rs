@@ -9,6 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Attributes that boxfs computes; programs cannot set them.
 const OWN_PREFIX: &[u8] = b"user.box.";
+/// Set by programs to pin, removed to unpin.
+const PIN: &[u8] = b"user.box.pin";
 /// Box has no access control lists of this kind, and a program that is told so falls back to the mode.
 const SYSTEM_PREFIX: &[u8] = b"system.";
 /// Makes a program privileged; the mount is `nosuid`, and the kernel would ask for it before every write.
@@ -34,6 +36,9 @@ impl Vfs {
 
     /// `flags` as in setxattr(2): only if it is not there, or only if it is.
     pub fn setxattr(&self, ino: Ino, name: &OsStr, value: &[u8], flags: i32) -> Result<()> {
+        if name.as_bytes() == PIN {
+            return self.pin(ino);
+        }
         self.changeable()?;
         let name = settable(name)?;
         if value.len() > MAX_VALUE_BYTES {
@@ -68,12 +73,25 @@ impl Vfs {
     }
 
     pub fn removexattr(&self, ino: Ino, name: &OsStr) -> Result<()> {
+        if name.as_bytes() == PIN {
+            return if self.unpin(ino)? { Ok(()) } else { Err(VfsError::NoAttribute) };
+        }
         self.changeable()?;
         let name = settable(name)?;
         match self.tree.remove_xattr(ino, name).map_err(|e| self.tree_error(e))? {
             true => Ok(()),
             false => Err(VfsError::NoAttribute),
         }
+    }
+
+    /// The word of `user.box.pin`, if anything keeps the bytes here.
+    fn pin_word(&self, ino: Ino) -> Result<Option<String>> {
+        let word = match self.tree.pin_of(ino).map_err(|e| self.tree_error(e))? {
+            (true, _) => Some("pinned"),
+            (false, true) => Some("pinned above"),
+            (false, false) => None,
+        };
+        Ok(word.map(str::to_owned))
     }
 
     /// What there is under `user.box.`, without the prefix.
@@ -88,6 +106,7 @@ impl Vfs {
             ("state", Some(state(&node))),
             ("url", node.item().map(|item| web_address(item.kind, &item.id))),
             ("lock", remote.and_then(|r| r.lock)),
+            ("pin", self.pin_word(ino)?),
         ];
         Ok(values.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
     }

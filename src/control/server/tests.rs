@@ -47,7 +47,13 @@ fn requests_reach_the_answerer_and_replies_come_back() {
     assert!(matches!(reply, Reply::Status(report) if report.mountpoint == "docs"));
     let mut seen = Vec::new();
     let wait = Request::Wait { path: String::new(), timeout_ms: None };
-    let last = client.stream(&wait, |progress| seen.push(progress.pending.count)).unwrap();
+    let last = client
+        .stream(&wait, |reply| {
+            if let Reply::Progress(progress) = reply {
+                seen.push(progress.pending.count);
+            }
+        })
+        .unwrap();
     assert_eq!((last, seen), (Reply::Done, vec![2, 1]));
 }
 

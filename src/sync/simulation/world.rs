@@ -255,7 +255,12 @@ impl World {
             }
             Task::Effect(Effect::Complete { ino, .. }) => self.outcomes.push(Event::Completed { ino, result: Ok(()) }),
             Task::Effect(
-                Effect::Fetch(_) | Effect::Ahead(_) | Effect::Quota(_) | Effect::Follow(_) | Effect::Tell(_),
+                Effect::Fetch(_)
+                | Effect::Ahead(_)
+                | Effect::Whole { .. }
+                | Effect::Quota(_)
+                | Effect::Follow(_)
+                | Effect::Tell(_),
             ) => {}
         }
         Ok(())
