@@ -36,8 +36,10 @@ mod state_dir;
 mod status;
 mod status_text;
 mod terminal;
+mod trash;
 mod trouble_text;
 mod umount;
+mod versions;
 mod wait;
 mod whoami;
 
@@ -77,6 +79,9 @@ enum Command {
     Resume(pause::Resuming),
     Confirm(deletions::Confirming),
     Undo(deletions::Undoing),
+    Versions(versions::VersionsArguments),
+    Restore(versions::RestoreArguments),
+    Trash(trash::Arguments),
     Login(Box<login::Arguments>),
     Logout(Box<logout::Arguments>),
     Whoami(Box<whoami::Arguments>),
@@ -111,6 +116,9 @@ pub fn run() -> ExitCode {
         Command::Resume(arguments) => pause::resume(&arguments),
         Command::Confirm(arguments) => deletions::confirm(&arguments),
         Command::Undo(arguments) => deletions::undo(&arguments),
+        Command::Versions(arguments) => versions::versions(&arguments),
+        Command::Restore(arguments) => versions::restore(&arguments),
+        Command::Trash(arguments) => trash::run(&arguments),
         Command::Login(arguments) => login::run(&arguments, &around),
         Command::Logout(arguments) => logout::run(&arguments, &around),
         Command::Whoami(arguments) => whoami::run(&arguments, &around),

@@ -1,6 +1,7 @@
 //! What the requests mean: questions to the engine, turned into replies.
 
 use super::fill::{Wish, fill};
+use super::past;
 use super::protocol::{
     Account, Amount, ApiUse, Conflict, Events, Failure, Notice, Pending, Progress, Refusal, Reply, Request, Space,
     StatusReport, Troubles, Uploading, Waiting,
@@ -107,6 +108,16 @@ impl Answerer {
                     Err(refusal) => refusal,
                 }
             }
+            Request::Versions { path } => match self.find(&path).await {
+                Ok(ino) => past::versions(&self.engine, ino).await,
+                Err(refusal) => refusal,
+            },
+            Request::RestoreVersion { path, number } => match self.find(&path).await {
+                Ok(ino) => past::restore_version(&self.engine, ino, number).await,
+                Err(refusal) => refusal,
+            },
+            Request::Trash => past::trash(&self.engine).await,
+            Request::RestoreTrashed { kind, id } => past::restore_trashed(&self.engine, &kind, id).await,
             Request::Conflicts { path } => self.at(&path, |top| self.troubles(top)),
             Request::Discard { path, act } => self.discard(&path, act).await,
             Request::Locate { path } => self.at(&path, |top| self.locate(top)),

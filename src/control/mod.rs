@@ -8,6 +8,7 @@ mod answer;
 mod client;
 mod fill;
 mod mounts;
+mod past;
 mod protocol;
 mod salvage;
 mod server;
@@ -20,7 +21,7 @@ pub use fill::{Filling, keep_pins};
 pub use mounts::{FindError, Mounted, Place, find, mount_at, mounts};
 pub use protocol::{
     Account, Amount, ApiUse, Conflict, Discarded, Events, Failure, Located, Notice, Pending, Progress, Refusal, Reply,
-    Request, Space, StatusReport, Troubles, Uploading, Waiting,
+    Request, Space, StatusReport, TrashedItem, Troubles, Uploading, Version, Waiting,
 };
 pub use server::{Asked, ControlError, ControlServer};
 

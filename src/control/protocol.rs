@@ -33,6 +33,14 @@ pub enum Request {
     Evict { path: String },
     /// Brings the names below `path` here, and with `bytes` the files' bytes: [`Reply::Filling`] on the way, then [`Reply::Filled`].
     Prefetch { path: String, bytes: bool },
+    /// The versions of a file: [`Reply::Versions`].
+    Versions { path: String },
+    /// Makes the version with this number the current one again: [`Reply::Done`].
+    RestoreVersion { path: String, number: u64 },
+    /// What lies in the trash: [`Reply::Trash`].
+    Trash,
+    /// Puts an item back where it was: [`Reply::Restored`].
+    RestoreTrashed { kind: String, id: String },
     /// What needs a person below `path`: [`Reply::Troubles`].
     Conflicts { path: String },
     /// What discarding the item at `path` would do, or with `act` does: [`Reply::Discarded`].
@@ -74,6 +82,16 @@ pub enum Reply {
     /// It ended here.
     Filled(Filling),
     Evicted(Amount),
+    /// The oldest first.
+    Versions {
+        versions: Vec<Version>,
+    },
+    Trash {
+        items: Vec<TrashedItem>,
+    },
+    Restored {
+        name: String,
+    },
     Done,
     /// The time is over and this is left.
     Pending(Pending),
@@ -243,6 +261,30 @@ pub struct Events {
 pub struct Waiting {
     pub path: String,
     pub reason: String,
+}
+
+/// A version of a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// From 1, the oldest.
+    pub number: u64,
+    /// Box's own.
+    pub id: String,
+    pub size: u64,
+    pub sha1: Option<String>,
+    pub at: Option<String>,
+    pub by: Option<String>,
+    pub current: bool,
+}
+
+/// An item in Box's trash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrashedItem {
+    pub id: String,
+    /// `file`, `folder` or `web_link`.
+    pub kind: String,
+    pub name: String,
+    pub size: u64,
 }
 
 /// How far a long request is.

@@ -271,17 +271,16 @@ impl Filesystem for Adapter {
     fn copy_file_range(
         &self,
         _: &Request,
-        _: INodeNo,
+        from: INodeNo,
         _: FileHandle,
-        _: u64,
+        from_offset: u64,
         _: INodeNo,
-        _: FileHandle,
-        _: u64,
-        _: u64,
+        to: FileHandle,
+        to_offset: u64,
+        length: u64,
         _: CopyFileRangeFlags,
         reply: ReplyWrite,
     ) {
-        // The kernel then copies by reads and writes.
-        reply.error(errno::NOT_IMPLEMENTED);
+        self.0.copy_file_range((from, from_offset), (to, to_offset), length, reply);
     }
 }

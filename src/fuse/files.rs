@@ -147,6 +147,28 @@ impl Fuse {
         self.answer(reply, &(), move |vfs, ()| vfs.fallocate(Fh(fh.0), offset, length, mode), |reply, ()| reply.ok());
     }
 
+    /// What is copied is noted, so that Box can be asked to copy it too; the kernel moves the bytes by itself.
+    pub(super) fn copy_file_range(
+        self: &Arc<Self>,
+        (from, from_offset): (INodeNo, u64),
+        (to, to_offset): (FileHandle, u64),
+        length: u64,
+        reply: ReplyWrite,
+    ) {
+        let whole = from_offset == 0 && to_offset == 0;
+        self.answer(
+            reply,
+            &(),
+            move |vfs, ()| {
+                if whole {
+                    vfs.note_copy(ino(from), Fh(to.0), length)?;
+                }
+                Err(VfsError::NotSupported)
+            },
+            ReplyWrite::written,
+        );
+    }
+
     /// Where data or a hole begins; the kernel answers the other kinds of seek itself.
     pub(super) fn lseek(self: &Arc<Self>, fh: FileHandle, offset: i64, whence: i32, reply: ReplyLseek) {
         let what = match whence {

@@ -221,6 +221,10 @@ impl Core {
                 out.push(Effect::Ahead(ahead));
                 Ok(())
             }
+            Ask::Past(ask) => {
+                out.push(Effect::Past(ask));
+                Ok(())
+            }
             Ask::Quota(reply) => {
                 out.push(Effect::Quota(reply));
                 Ok(())

@@ -9,6 +9,7 @@ use super::executor_bytes as bytes;
 use super::executor_chunks as chunks;
 use super::executor_events as events;
 use super::executor_fetch as fetching;
+use super::executor_past as past;
 use super::executor_upload as upload;
 use super::lanes::Lanes;
 use crate::base::{BoxId, Ino, Timestamp, failpoint};
@@ -114,6 +115,7 @@ impl Executor {
                 let ok = fetching::ahead(&self, ask).await;
                 self.report(Event::Fetched { ok }).await;
             }
+            Effect::Past(ask) => past::past(&self, ask).await,
             Effect::Quota(reply) => {
                 account::look(&self).await;
                 let _gone = reply.send(());
@@ -185,7 +187,8 @@ impl Executor {
         self.report(Event::Listed { folder, listing, result }).await;
     }
 
-    async fn look(&self, id: BoxId) {
+    /// Asks Box for one item, and reports what it says.
+    pub(super) async fn look(&self, id: BoxId) {
         let _place = self.questions.acquire().await;
         let result = self.client.item(&id).await;
         self.report(Event::Looked { id, result }).await;
@@ -239,6 +242,7 @@ impl Fallback {
             Effect::Complete { ino, .. } => Fallback::Complete(*ino),
             Effect::EndSession(session) => Fallback::EndSession(session.id.clone()),
             Effect::Follow(_)
+            | Effect::Past(_)
             | Effect::Quota(_)
             | Effect::Fetch(_)
             | Effect::Ahead(_)

@@ -1,7 +1,7 @@
 //! Values that travel between the file system, the engine and the kernel's side, so that none of them calls the other.
 
 use super::discard::{Discarded, NotDiscarded};
-use crate::base::{ContentId, Ino};
+use crate::base::{BoxId, ContentId, Ino, Sha1Digest, Timestamp};
 use std::ops::Range;
 use std::sync::Weak;
 use tokio::sync::oneshot;
@@ -23,6 +23,8 @@ pub enum Ask {
     Whole { from: FetchFrom, reply: oneshot::Sender<Result<(), AskError>> },
     /// Look at everything that is not in Box at once, without settling (`wait`, unmount).
     Hurry,
+    /// Ask Box about the past of items.
+    Past(PastAsk),
     /// Ask Box how much the account may hold, and note it.
     Quota(oneshot::Sender<()>),
     /// Throw away what Box does not have of an item.
@@ -87,6 +89,38 @@ pub struct PauseAsk {
 pub struct DeletionsAsk {
     pub undo: bool,
     pub reply: oneshot::Sender<u64>,
+}
+
+/// A question about the past, or the wish to have a part of it back.
+#[derive(Debug)]
+pub enum PastAsk {
+    /// All versions of a file, the oldest first and the current one last.
+    Versions { file_id: String, reply: oneshot::Sender<Result<Vec<PastVersion>, AskError>> },
+    /// Make an old version the current one, as a version of its own.
+    Promote { file_id: String, version: String, reply: oneshot::Sender<Result<(), AskError>> },
+    /// What lies in the trash.
+    Trash(oneshot::Sender<Result<Vec<Trashed>, AskError>>),
+    /// Take an item out of the trash; answered with its name.
+    Restore { item: BoxId, reply: oneshot::Sender<Result<String, AskError>> },
+}
+
+/// A version of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastVersion {
+    pub id: String,
+    pub size: u64,
+    pub sha1: Option<Sha1Digest>,
+    pub at: Option<Timestamp>,
+    /// Login of whoever made it, where Box says so.
+    pub by: Option<String>,
+}
+
+/// An item in the trash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trashed {
+    pub item: BoxId,
+    pub name: String,
+    pub size: u64,
 }
 
 /// Wait until Box has the generation that `ino` has now.

@@ -209,6 +209,15 @@ impl Tree {
         })
     }
 
+    /// A program is about to copy the version `origin` into `content`. Whether it did is known when the bytes are sealed.
+    pub fn expect_copy(&self, content: ContentId, origin: Origin) -> Result<(), TreeError> {
+        self.write(|tx| {
+            let Some(mut row) = contents::get(tx, content)? else { return Ok(()) };
+            row.origin = Some(origin);
+            contents::put(tx, &row)
+        })
+    }
+
     /// A written handle was flushed or released: what the bytes look like now, so that a later start can tell whether they
     /// were closed.
     pub fn closed(
@@ -304,6 +313,11 @@ pub(super) fn settle_generation(node: &mut Node, row: &mut ContentRow, sha1: Sha
         return;
     }
     node.generation += 1;
+    let copied = row.origin.as_ref().is_some_and(|origin| origin.sha1 == Some(sha1));
+    if node.box_id.is_none() && !node.unsealed && copied {
+        // Box has these bytes: it copies them itself.
+        row.state = ContentState::Clean;
+    }
 }
 
 /// The live child called `name`; `Unlisted` if only Box can say.

@@ -36,7 +36,8 @@ mod undo;
 mod xattrs;
 
 pub use ask::{
-    AheadAsk, Ask, AskError, DeletionsAsk, DiscardAsk, FetchAsk, FetchFrom, Invalidation, Listed, PauseAsk, PushAsk,
+    AheadAsk, Ask, AskError, DeletionsAsk, DiscardAsk, FetchAsk, FetchFrom, Invalidation, Listed, PastAsk, PastVersion,
+    PauseAsk, PushAsk, Trashed,
 };
 pub use attempts::{Attempt, AttemptKind, AttemptState, NewAttempt};
 pub use children::Lookup;

@@ -42,6 +42,7 @@ impl Tree {
             row.stamp = Some(stamp);
             if interrupted {
                 node.attr.size = stamp.size;
+                node.attr.mtime = Timestamp::from_nanos(stamp.mtime_ns);
                 node.hold = Some(Hold::Interrupted);
             }
             row.place = Place::Spool;

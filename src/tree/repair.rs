@@ -100,6 +100,10 @@ impl Tree {
                 && let Some(mut row) = contents::get(tx, id)?
             {
                 row.state = ContentState::Writable;
+                if row.ranges.is_none() {
+                    // Nothing has to be fetched from there, and it cannot be copied from there either.
+                    row.origin = None;
+                }
                 contents::put(tx, &row)?;
                 node.unsealed = true;
                 node.changed_at = now;

@@ -8,6 +8,7 @@ mod asks;
 mod attrs;
 mod bookmarks;
 mod bytes;
+mod copy;
 mod dirs;
 mod error;
 mod handles;

@@ -57,14 +57,11 @@ impl Vfs {
         self.tree.set_xattr(ino, name, value).map_err(|e| self.tree_error(e))
     }
 
-    /// The names, each ended by NUL.
+    /// The names, each ended by NUL. Those of `user.box.` are told to who asks by name: programs that copy attributes would
+    /// take them along, and `rsync -X` would try to remove them here.
     pub fn listxattr(&self, ino: Ino) -> Result<Vec<u8>> {
+        self.node(ino)?;
         let mut list = Vec::new();
-        for (key, _) in self.computed(ino)? {
-            list.extend_from_slice(OWN_PREFIX);
-            list.extend_from_slice(key.as_bytes());
-            list.push(0);
-        }
         for name in self.tree.xattrs(ino).map_err(|e| self.tree_error(e))? {
             list.extend_from_slice(&name);
             list.push(0);

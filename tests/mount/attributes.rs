@@ -14,6 +14,9 @@ in_both_modes!(
     a_programs_own_attributes_stay_here,
     times_are_exact_here_and_whole_seconds_in_box,
     mode_and_links_that_box_cannot_hold_stay_here,
+    owners_are_kept_here,
+    times_set_at_any_moment_arrive,
+    the_time_of_creation_stays_with_the_document,
     box_times_are_shown,
     owner_and_umask_of_the_mount_hold_for_what_was_there_before,
 );
@@ -45,7 +48,7 @@ fn every_file_tells_its_id_version_and_state(mode: Mode) {
     assert_eq!(mount.xattr("folder", "id"), world.in_box("/folder").id);
     assert_eq!(mount.xattr("folder", "state"), "synced");
     let listed: Vec<_> = xattr::list(mount.at("doc")).unwrap().collect();
-    assert!(listed.contains(&"user.box.id".into()), "{listed:?}");
+    assert!(listed.is_empty(), "a program that copies attributes takes none of Box's along: {listed:?}");
     assert_eq!(errno(xattr::set(mount.at("doc"), "user.box.id", b"1")), libc::EPERM);
 }
 
@@ -99,6 +102,80 @@ fn mode_and_links_that_box_cannot_hold_stay_here(mode: Mode) {
     assert_eq!(std::fs::read_to_string(mount.at("link")).unwrap(), "#!/bin/sh\n");
     assert_eq!(errno(std::fs::hard_link(mount.at("script"), mount.at("hard"))), libc::EPERM);
     assert_eq!(world.emulator.items().len(), 1);
+}
+
+fn owners_are_kept_here(mode: Mode) {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("NOT RUN: giving files away takes root");
+        return;
+    }
+    let world = World::new(mode);
+    let mount = world.mount();
+    std::fs::write(mount.at("file"), "x").unwrap();
+    std::fs::create_dir(mount.at("folder")).unwrap();
+    mount.wait();
+    world.emulator.reset_requests();
+    for name in ["file", "folder"] {
+        std::os::unix::fs::chown(mount.at(name), Some(1234), Some(56)).unwrap();
+        std::fs::set_permissions(mount.at(name), Permissions::from_mode(0o751)).unwrap();
+    }
+    mount.wait();
+    mount.umount();
+    let mount = world.mount();
+    for name in ["file", "folder"] {
+        let found = mount.at(name).metadata().unwrap();
+        assert_eq!((found.uid(), found.gid(), found.mode() & 0o777), (1234, 56, 0o751), "{name}");
+    }
+    assert_eq!(world.changing_requests(), []);
+}
+
+fn times_set_at_any_moment_arrive(mode: Mode) {
+    let world = World::with(mode, Options { bandwidth: Some(8_000_000), ..Options::default() });
+    let mount = world.mounter("main").args(["--settle", "0s"]).start();
+    let set = |name: &str, secs| {
+        let at = UNIX_EPOCH + Duration::from_secs(secs);
+        File::options().write(true).open(mount.at(name)).unwrap().set_modified(at).unwrap();
+    };
+    // While it is written.
+    let file = File::create(mount.at("before")).unwrap();
+    std::io::Write::write_all(&mut &file, b"text").unwrap();
+    file.set_modified(UNIX_EPOCH + Duration::from_secs(1_500_000_001)).unwrap();
+    drop(file);
+    // While it goes up.
+    std::fs::write(mount.at("during"), vec![7; 10_000_000]).unwrap();
+    mount.expect_uploading(&world, 1_000_000);
+    set("during", 1_500_000_002);
+    // When Box has it.
+    std::fs::write(mount.at("after"), "text").unwrap();
+    mount.wait();
+    set("after", 1_500_000_003);
+    mount.wait();
+    for (name, secs) in [("before", 1_500_000_001), ("during", 1_500_000_002), ("after", 1_500_000_003)] {
+        let item = world.in_box(&format!("/{name}"));
+        assert_eq!((item.content_modified_at, item.version_ids.len()), (secs, 1), "{name}");
+        assert_eq!(mount.at(name).metadata().unwrap().mtime(), secs, "{name}");
+    }
+}
+
+fn the_time_of_creation_stays_with_the_document(mode: Mode) {
+    let world = World::new(mode);
+    let mount = world.mount();
+    // Above the border of chunked uploads, whose commit names the time anew.
+    for (name, size) in [("small", 1000), ("large", 21_000_000)] {
+        let old = UNIX_EPOCH + Duration::from_secs(1_400_000_000);
+        std::fs::write(mount.at(name), vec![1; size]).unwrap();
+        File::options().write(true).open(mount.at(name)).unwrap().set_modified(old).unwrap();
+        mount.wait();
+        let path = format!("/{name}");
+        assert_eq!(world.in_box(&path).content_created_at, 1_400_000_000);
+        std::fs::write(mount.at(name), vec![2; size]).unwrap();
+        mount.wait();
+        std::fs::write(mount.at("temporary"), vec![3; size]).unwrap();
+        std::fs::rename(mount.at("temporary"), mount.at(name)).unwrap();
+        mount.wait();
+        let item = world.in_box(&path);
+        assert_eq!((item.version_ids.len(), item.content_created_at), (3, 1_400_000_000), "{name}");
+    }
 }
 
 fn box_times_are_shown(mode: Mode) {

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::support::{Mode, World, assert_same_everywhere, errno};
+use crate::support::{Mode, PROGRAM_LIMIT, World, assert_same_everywhere, errno, run, run_in};
 
 in_both_modes!(
     a_name_that_box_refuses_is_refused_at_once,
@@ -12,6 +12,8 @@ in_both_modes!(
     a_rename_of_case_alone_works,
     the_longest_names_arrive,
     odd_names_arrive,
+    names_are_kept_in_their_normal_form,
+    tar_says_which_names_box_cannot_tell_apart,
     a_bookmark_is_shown_as_a_url_file,
     o_excl_lets_one_win,
 );
@@ -92,6 +94,37 @@ fn odd_names_arrive(mode: Mode) {
     mount.wait();
     assert_same_everywhere(&world, &mount);
     world.expect_bytes("/a:b*c?\"<>|", b"a:b*c?\"<>|");
+}
+
+fn names_are_kept_in_their_normal_form(mode: Mode) {
+    let world = World::new(mode);
+    let mount = world.mount();
+    let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}");
+    std::fs::create_dir(mount.at("a")).unwrap();
+    std::fs::create_dir(mount.at("b")).unwrap();
+    std::fs::write(mount.at("a").join(composed), "1").unwrap();
+    std::fs::write(mount.at("b").join(decomposed), "2").unwrap();
+    mount.wait();
+    world.expect_bytes(&format!("/a/{composed}"), b"1");
+    world.expect_bytes(&format!("/b/{decomposed}"), b"2");
+    assert_same_everywhere(&world, &mount);
+}
+
+fn tar_says_which_names_box_cannot_tell_apart(mode: Mode) {
+    let world = World::new(mode);
+    let source = world.make_dir("source");
+    std::fs::write(source.join("Makefile"), "large").unwrap();
+    std::fs::write(source.join("makefile"), "small").unwrap();
+    run_in(&source, "tar", ["-cf", "../both.tar", "Makefile", "makefile"]);
+    let mount = world.mount();
+    let archive = world.dir().join("both.tar");
+    let mut tar = std::process::Command::new("tar");
+    tar.arg("-xf").arg(archive).current_dir(&mount.root);
+    let ran = run(&mut tar, PROGRAM_LIMIT).expect_code(2);
+    assert!(ran.stderr.contains("makefile: Cannot open: File exists"), "{}", ran.stderr);
+    mount.wait();
+    assert_eq!(world.expect_bytes("/Makefile", b"large").version_ids.len(), 1);
+    assert_same_everywhere(&world, &mount);
 }
 
 fn a_bookmark_is_shown_as_a_url_file(mode: Mode) {

@@ -258,6 +258,7 @@ impl World {
                 Effect::Fetch(_)
                 | Effect::Ahead(_)
                 | Effect::Whole { .. }
+                | Effect::Past(_)
                 | Effect::Quota(_)
                 | Effect::Follow(_)
                 | Effect::Tell(_),
