@@ -1,12 +1,13 @@
-//! A bare hyper server: writes what is put to files and digests it, and sends it again by ranges.
+//! A bare hyper server: writes what is put to files and digests it, and sends it again by ranges. It digests each part as
+//! it comes and, where it is told to, the whole as well, which a commit of Box needs: the same bytes, twice.
 
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use http_body_util::{BodyExt, Either, Full};
@@ -26,26 +27,54 @@ const CHUNK_BYTES: usize = 256 * 1024;
 pub struct Bare {
     pub url: String,
     runtime: Option<tokio::runtime::Runtime>,
+    shelf: Arc<Shelf>,
     dir: tempfile::TempDir,
 }
 
+/// Where the parts are, and the digest of the whole up to a part.
+struct Shelf {
+    path: PathBuf,
+    whole: Mutex<(Sha1, u64)>,
+}
+
+impl Shelf {
+    /// Digests the parts that follow what is digested, and answers what that is.
+    fn catch_up(&self) -> [u8; 20] {
+        let mut whole = self.whole.lock().unwrap();
+        let mut chunk = vec![0; CHUNK_BYTES];
+        while let Ok(mut part) = File::open(self.path.join(whole.1.to_string())) {
+            loop {
+                let read = part.read(&mut chunk).unwrap();
+                if read == 0 {
+                    break;
+                }
+                whole.0.update(&chunk[..read]);
+                whole.1 += read as u64;
+            }
+        }
+        whole.0.clone().finalize().into()
+    }
+}
+
 impl Bare {
-    pub fn start() -> Bare {
+    /// `whole`: the whole is digested too, in the background.
+    pub fn start(whole: bool) -> Bare {
         let dir = tempfile::tempdir().unwrap();
+        let shelf = Arc::new(Shelf { path: dir.path().to_owned(), whole: Mutex::default() });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let path: Arc<Path> = dir.path().into();
+        let of_all = shelf.clone();
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 stream.set_nodelay(true).unwrap();
-                let path = path.clone();
-                let service = service_fn(move |request| answer(path.clone(), request));
+                let shelf = of_all.clone();
+                let service = service_fn(move |request| answer(shelf.clone(), whole, request));
                 let connection = hyper::server::conn::http1::Builder::new();
                 tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
             }
         });
-        Bare { url, runtime: Some(runtime), dir }
+        Bare { url, runtime: Some(runtime), shelf, dir }
     }
 
     /// Frees the disk; what is put later is measured as the first was.
@@ -53,6 +82,12 @@ impl Bare {
         for entry in std::fs::read_dir(self.dir.path()).unwrap() {
             std::fs::remove_file(entry.unwrap().path()).unwrap();
         }
+        *self.shelf.whole.lock().unwrap() = Default::default();
+    }
+
+    /// The digest of the whole, once it is done.
+    pub fn whole(&self) -> [u8; 20] {
+        self.shelf.catch_up()
     }
 }
 
@@ -66,14 +101,18 @@ impl Drop for Bare {
 
 type Answer = Response<Either<Full<Bytes>, Ranged>>;
 
-async fn answer(dir: Arc<Path>, request: Request<Incoming>) -> Result<Answer, Infallible> {
+async fn answer(shelf: Arc<Shelf>, whole: bool, request: Request<Incoming>) -> Result<Answer, Infallible> {
     let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
     Ok(match *request.method() {
         Method::PUT => {
             let (range, digest) = (text("content-range"), text("digest"));
-            put(&dir, &range, &digest, request.into_body()).await
+            let answer = put(&shelf.path, &range, &digest, request.into_body()).await;
+            if whole {
+                tokio::task::spawn_blocking(move || shelf.catch_up());
+            }
+            answer
         }
-        _ => get(&dir, &text("range")),
+        _ => get(&shelf.path, &text("range")),
     })
 }
 
@@ -86,7 +125,8 @@ fn range_in(text: &str) -> (u64, u64) {
 async fn put(dir: &Path, range: &str, digest: &str, mut body: Incoming) -> Answer {
     use base64::Engine;
     let (first, last) = range_in(range);
-    let mut file = File::create(dir.join(first.to_string())).unwrap();
+    let fresh = dir.join(format!("{first}.fresh"));
+    let mut file = File::create(&fresh).unwrap();
     let mut hash = Sha1::new();
     while let Some(Ok(frame)) = body.frame().await {
         if let Ok(bytes) = frame.into_data() {
@@ -96,6 +136,7 @@ async fn put(dir: &Path, range: &str, digest: &str, mut body: Incoming) -> Answe
     }
     let found = base64::engine::general_purpose::STANDARD.encode(hash.finalize());
     assert_eq!(digest, format!("sha={found}"));
+    std::fs::rename(fresh, dir.join(first.to_string())).unwrap();
     let part = json!({"part": {"offset": first, "size": last + 1 - first}});
     Response::new(Either::Left(Full::from(part.to_string())))
 }

@@ -23,7 +23,7 @@ impl Timestamp {
     }
 
     pub fn now() -> Timestamp {
-        SystemTime::now().into()
+        super::pace::wall_clock().into()
     }
 
     /// Nanoseconds since 1970, as the database stores them; saturates in the years 1677 and 2262.

@@ -14,7 +14,7 @@ use super::pulse::{Pulse, STALL, watched};
 use super::retry::{self, Step, Tries};
 use super::tokens::{TokenSource, Tokens};
 use super::transport;
-use crate::base::{Secret, Timestamp};
+use crate::base::{Secret, Timestamp, pause};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::HeaderMap;
 use reqwest::{Certificate, Response};
@@ -183,7 +183,7 @@ impl BoxClient {
     ) -> Result<(), ApiError> {
         tries.failed += 1;
         match (self.inner.wire.step(call, &error, *tries), token) {
-            (Step::Again { after }, _) => tokio::time::sleep(after).await,
+            (Step::Again { after }, _) => pause(after).await,
             (Step::AgainWithFreshToken, Some(token)) if self.inner.tokens.can_renew() => {
                 tries.refreshed = true;
                 self.inner.tokens.renew(Some(token)).await?;

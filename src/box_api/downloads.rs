@@ -8,6 +8,7 @@ use super::error::{Outcome, Target, retry_after, text_header};
 use super::hosts::content_url;
 use super::limits::{Bandwidth, Class};
 use super::meaning::{ApiError, Meaning};
+use crate::base::pause;
 use bytes::Bytes;
 use lru::LruCache;
 use reqwest::{Method, Response, Url};
@@ -175,7 +176,7 @@ impl BoxClient {
                 }
                 Outcome::NotYet => {
                     let wait = retry_after(response.headers()).unwrap_or(DEFAULT_NOT_READY_WAIT);
-                    tokio::time::sleep(wait.min(MAX_NOT_READY_WAIT)).await;
+                    pause(wait.min(MAX_NOT_READY_WAIT)).await;
                 }
                 Outcome::Done | Outcome::Partial | Outcome::Failed => return Ok(Found::Content(response)),
             }

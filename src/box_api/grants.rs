@@ -9,7 +9,7 @@ use super::limits::Class;
 use super::meaning::{ApiError, Meaning};
 use super::retry::{Repeat, Step, Tries};
 use super::sign_in::{App, AppKey, Grant, Subject, Tokens};
-use crate::base::{Secret, Timestamp, failpoint};
+use crate::base::{Secret, Timestamp, failpoint, pause};
 use reqwest::{Method, Url};
 use serde::Deserialize;
 use std::time::Duration;
@@ -181,7 +181,7 @@ async fn send(wire: &Wire, call: &Call, request: &Request) -> Result<super::clie
         };
         tries.failed += 1;
         match wire.step(call, &error, tries) {
-            Step::Again { after } => tokio::time::sleep(after).await,
+            Step::Again { after } => pause(after).await,
             Step::AgainWithFreshToken | Step::GiveUp => return Err(error),
         }
     }

@@ -1,12 +1,12 @@
 //! Staying under Box's published limits, and counting what was called.
 //!
-//! A [`Window`] per class remembers when the last calls went out and lets no sixty seconds hold more than the limit: a whole
+//! A [`Window`] per class remembers when the last calls went out and lets no minute hold more than the limit: a whole
 //! minute's calls may leave at once, and never one more than Box permits (API.md 1.6). Bulk transfers leave a share of the
 //! general limit to metadata calls and reads.
 
 use super::meaning::{ApiError, Meaning};
 use super::retry::MAX_WAIT;
-use crate::base::Timestamp;
+use crate::base::{Timestamp, paced, time_scale};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,7 +44,8 @@ const UPLOADS_PER_MINUTE: u32 = 240;
 /// The part of the general limit, in percent, that parts and small uploads may use up: the rest is for whoever waits for
 /// a listing or a page of a file.
 const BULK_SHARE_PERCENT: usize = 80;
-const MINUTE: Duration = Duration::from_secs(60);
+/// A minute, and what one call may take longer on its way than another: Box counts calls as they come.
+const WINDOW: Duration = Duration::from_secs(62);
 /// Pause after a 429 without `Retry-After` (API.md 1.7: clients use 3 to 30 s).
 const DEFAULT_PAUSE: Duration = Duration::from_secs(3);
 
@@ -68,12 +69,12 @@ impl Window {
 
     /// When a call could go out that may fill the window up to `limit` calls.
     fn free_at(&mut self, limit: usize, now: Instant) -> Instant {
-        while self.sent.front().is_some_and(|&first| first + MINUTE <= now) {
+        while self.sent.front().is_some_and(|&first| first + paced(WINDOW) <= now) {
             self.sent.pop_front();
         }
         let paused = self.paused_until.filter(|&until| until > now).unwrap_or(now);
         match self.sent.len().checked_sub(limit.max(1)) {
-            Some(index) => (self.sent[index] + MINUTE).max(paused),
+            Some(index) => (self.sent[index] + paced(WINDOW)).max(paused),
             None => paused,
         }
     }
@@ -123,7 +124,7 @@ impl Limits {
         loop {
             let now = Instant::now();
             let Err(until) = self.try_admit(class, kind, now) else { return Ok(()) };
-            let wait = until - now;
+            let wait = (until - now) * time_scale();
             if wait > MAX_WAIT {
                 let meaning = Meaning::Throttled { retry_after: Some(wait) };
                 let error = ApiError::new(kind, meaning, "Box asked for a pause of its calls");
@@ -164,7 +165,7 @@ impl Limits {
 
     /// Box said 429 to a call of `class`: that class pauses for as long as Box said.
     pub(super) fn pause(&self, class: Class, error: &ApiError) {
-        let until = Instant::now() + error.retry_after.unwrap_or(DEFAULT_PAUSE);
+        let until = Instant::now() + paced(error.retry_after.unwrap_or(DEFAULT_PAUSE));
         let mut state = self.state();
         if class == Class::Part {
             state.parts_are_uploads = true;
@@ -182,7 +183,10 @@ impl Limits {
         let now = Instant::now();
         let state = self.state();
         let until = state.general.paused_until.max(state.uploads.paused_until)?;
-        until.checked_duration_since(now).filter(|left| !left.is_zero()).map(|left| Timestamp::now().after(left))
+        until
+            .checked_duration_since(now)
+            .filter(|left| !left.is_zero())
+            .map(|left| Timestamp::now().after(left * time_scale()))
     }
 
     pub(super) fn calls(&self) -> BTreeMap<&'static str, u64> {
@@ -230,13 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn no_sixty_seconds_hold_more_calls_than_the_limit() {
+    fn no_minute_holds_more_calls_than_the_limit() {
         let limits = Limits::new(ApiLimits::Box);
         let start = Instant::now();
         assert_eq!(fill(&limits, Class::General, start), 1000);
-        assert_eq!(limits.try_admit(Class::General, "k", start), Err(start + MINUTE));
-        assert_eq!(fill(&limits, Class::General, start + Duration::from_secs(59)), 0);
-        assert_eq!(fill(&limits, Class::General, start + MINUTE), 1000);
+        assert_eq!(limits.try_admit(Class::General, "k", start), Err(start + WINDOW));
+        assert_eq!(fill(&limits, Class::General, start + Duration::from_secs(60)), 0);
+        assert_eq!(fill(&limits, Class::General, start + WINDOW), 1000);
     }
 
     #[test]

@@ -13,7 +13,7 @@ const PREFIX: &str = "BOXFS_";
 const TOKEN_VARIABLE: &str = "BOXFS_TOKEN";
 
 /// Variables that are not keys of the configuration.
-const NOT_KEYS: &[&str] = &[TOKEN_VARIABLE, "BOXFS_CONFIG", "BOXFS_PROFILE", "BOXFS_FAILPOINTS"];
+const NOT_KEYS: &[&str] = &[TOKEN_VARIABLE, "BOXFS_CONFIG", "BOXFS_PROFILE", "BOXFS_FAILPOINTS", "BOXFS_TIME_SCALE"];
 
 /// The environment variables that the configuration may look at.
 #[derive(Clone, Debug, Default)]

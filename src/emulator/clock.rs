@@ -1,20 +1,29 @@
 //! Box's time: whole seconds, written with the enterprise's offset. Can be moved, so that expiry and wrong clocks are testable.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 
 /// Now, plus what [`Clock::advance`] added and less what [`Clock::turn_back`] took away.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Clock {
     ahead_secs: AtomicI64,
+    started: Instant,
+    /// Seconds of Box in one second of this machine.
+    scale: u32,
 }
 
 impl Clock {
+    pub(super) fn new(scale: u32) -> Clock {
+        Clock { ahead_secs: AtomicI64::new(0), started: Instant::now(), scale: scale.max(1) }
+    }
+
     /// Seconds since 1970.
     pub(super) fn now(&self) -> i64 {
-        Timestamp::now().as_second() + self.ahead_secs.load(Ordering::Relaxed)
+        let faster = self.started.elapsed() * (self.scale - 1);
+        Timestamp::now().as_second() + faster.as_secs() as i64 + self.ahead_secs.load(Ordering::Relaxed)
     }
 
     pub(super) fn turn_back(&self, secs: i64) {

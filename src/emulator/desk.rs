@@ -153,7 +153,7 @@ impl Desk {
     /// Opens the account in `dir`; `keep` says whether changes are written to a journal.
     pub(super) fn open(options: Options, dir: &Path, keep: bool, places: Places) -> io::Result<Desk> {
         let options = Arc::new(options);
-        let clock = Clock::default();
+        let clock = Clock::new(options.time_scale);
         let mut store = Store::new(options.clone());
         store.now = clock.now();
         let journal = match keep {
@@ -188,7 +188,7 @@ impl Desk {
             polls: Polls::new(format!("{}/{}", options.client_secret, options.token), options.realtime_max_retries),
             codes: Mutex::default(),
             assertions: Mutex::default(),
-            limits: Limits::new(options.rate_limits),
+            limits: Limits::new(options.rate_limits, options.time_scale),
             faults: Faults::new(options.faults.clone()),
             dir: dir.to_owned(),
             app_key: OnceLock::new(),

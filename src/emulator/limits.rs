@@ -22,6 +22,8 @@ pub(super) enum Class {
 #[derive(Debug)]
 pub(super) struct Limits {
     rates: Option<RateLimits>,
+    /// Minutes of Box in one minute of this machine.
+    scale: u32,
     buckets: Mutex<HashMap<(Option<u64>, Meter), Bucket>>,
 }
 
@@ -44,8 +46,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Limits {
-    pub(super) fn new(rates: Option<RateLimits>) -> Limits {
-        Limits { rates, buckets: Mutex::default() }
+    pub(super) fn new(rates: Option<RateLimits>, scale: u32) -> Limits {
+        Limits { rates, scale, buckets: Mutex::default() }
     }
 
     pub(super) fn are_on(&self) -> bool {
@@ -73,7 +75,8 @@ impl Limits {
         for (user, meter, calls, time) in own.iter().chain(&general) {
             let full = f64::from(*calls);
             let bucket = buckets.entry((*user, *meter)).or_insert(Bucket { left: full, at: now });
-            let refill = now.duration_since(bucket.at).as_secs_f64() * full / time.as_secs_f64();
+            let gone = now.duration_since(bucket.at) * self.scale;
+            let refill = gone.as_secs_f64() * full / time.as_secs_f64();
             *bucket = Bucket { left: (bucket.left + refill).min(full), at: now };
             if bucket.left < 1.0 {
                 let text = "Request rate limit exceeded, please try again later";
@@ -91,7 +94,7 @@ mod tests {
     use super::*;
 
     fn limits(calls_a_minute: u32, uploads_a_minute: u32) -> Limits {
-        Limits::new(Some(RateLimits { calls_a_minute, uploads_a_minute, retry_after: 7, ..RateLimits::default() }))
+        Limits::new(Some(RateLimits { calls_a_minute, uploads_a_minute, retry_after: 7, ..RateLimits::default() }), 1)
     }
 
     #[test]

@@ -103,6 +103,8 @@ pub struct Options {
     /// How long moves, copies, deletions and restores of folders take; their subtree is locked meanwhile.
     pub folder_operation: Duration,
 
+    /// Seconds of Box in one second of this machine, for tests of long outages: limits, expiry and polls keep to it.
+    pub time_scale: u32,
     /// Rate limits; `None` is no limit.
     pub rate_limits: Option<RateLimits>,
 
@@ -231,6 +233,7 @@ impl Default for Options {
             realtime_hold: Duration::from_secs(600),
             realtime_max_retries: 10,
             folder_operation: Duration::ZERO,
+            time_scale: 1,
             rate_limits: None,
             faults: FaultScript::default(),
             generate: 0,

@@ -63,6 +63,8 @@ pub enum Event {
     },
     /// Box does not know our place in its stream any more.
     NewsLost,
+    /// Box could not be asked for news.
+    NoNews(ApiError),
     /// Box does not have the session any more (`ended`), or could not be asked to end it.
     SessionEnded {
         id: String,

@@ -7,7 +7,7 @@ use super::eviction;
 use super::executor::{Executor, Line, MAX_PARTS, MAX_QUESTIONS};
 use super::executor_account as account;
 use super::planner::{FolderMemory, OpenState, Plan, plan};
-use crate::base::{ContentId, Ino, Timestamp};
+use crate::base::{ContentId, Ino, Timestamp, pause};
 use crate::content::Content;
 use crate::tree::{Ask, AskError, DeletionsAsk, Invalidation, PauseAsk, Picture, Tree, TreeError};
 use std::collections::BTreeMap;
@@ -249,7 +249,7 @@ async fn run(
                 }
             },
             Some(_) = tasks.join_next(), if !tasks.is_empty() => continue,
-            () = tokio::time::sleep(sleep) => Some(Event::Tick),
+            () = pause(sleep) => Some(Event::Tick),
         };
     }
     tasks.shutdown().await;

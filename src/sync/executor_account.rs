@@ -2,6 +2,7 @@
 
 use super::effect::Answer;
 use super::executor::Executor;
+use crate::base::pause;
 use crate::box_api::{ApiError, Meaning};
 use crate::tree::Quota;
 use std::time::Duration;
@@ -15,8 +16,8 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 pub async fn watch(executor: Executor) {
     loop {
         tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = executor.board.quota_in_doubt() => tokio::time::sleep(AFTER_REFUSAL).await,
+            () = pause(LOOK_EVERY) => {}
+            () = executor.board.quota_in_doubt() => pause(AFTER_REFUSAL).await,
         }
         look(&executor).await;
     }

@@ -8,7 +8,7 @@ use super::effect::{Answer, Event};
 use super::executor::{Executor, local_error};
 use super::executor_upload::Job;
 use super::parts::{PartSpan, missing, spans};
-use crate::base::{Timestamp, failpoint};
+use crate::base::{Timestamp, failpoint, pause};
 use crate::box_api::{
     ApiError, Applied, CommitAnswer, CommitAttributes, Heals, Item, Meaning, Part, PartSlice, SessionEndpoints,
     SessionTarget,
@@ -153,7 +153,7 @@ async fn send_and_commit(job: &Job<'_>, session: &Open) -> Result<Answer, ApiErr
             Ok(item) => return Ok(Answer::Item(Box::new(item))),
             Err(error) if error.meaning == Meaning::PartsMismatch && mismatches < MISMATCH_TRIES => {
                 mismatches += 1;
-                tokio::time::sleep(error.retry_after.unwrap_or(COMMIT_WAIT)).await;
+                pause(error.retry_after.unwrap_or(COMMIT_WAIT)).await;
                 have = stored_parts(job, session).await?;
             }
             Err(error) => return Err(error),
@@ -191,7 +191,7 @@ async fn send_parts(
             // No part decides anything: whatever happened to it, nothing is committed.
             return Err(not_committed(error));
         }
-        tokio::time::sleep(error.retry_after.unwrap_or(Duration::from_millis(200) * round)).await;
+        pause(error.retry_after.unwrap_or(Duration::from_millis(200) * round)).await;
         have = stored_parts(job, session).await.map_err(not_committed)?;
     }
     have.sort_by_key(|p| p.offset);
@@ -248,7 +248,7 @@ async fn commit(job: &Job<'_>, session: &Open, parts: &[Part]) -> Result<Item, A
                 failpoint("commit.answered");
                 return Ok(item);
             }
-            Ok(CommitAnswer::NotYet { retry_after }) => tokio::time::sleep(retry_after).await,
+            Ok(CommitAnswer::NotYet { retry_after }) => pause(retry_after).await,
             // The session may be gone because an earlier commit, whose answer was lost, went through.
             Err(error) if error.meaning == Meaning::SessionGone => {
                 forget(job);

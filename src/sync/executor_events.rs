@@ -2,6 +2,7 @@
 
 use super::effect::Event;
 use super::executor::Executor;
+use crate::base::{paced, pause};
 use crate::box_api::{ApiError, Heals, Poll};
 use std::time::Duration;
 
@@ -29,14 +30,15 @@ pub async fn follow(executor: &Executor, position: Option<String>) {
                     log::warn!("Box no longer knows our place in its events ({error}): everything is looked at again");
                     executor.report(Event::NewsLost).await;
                 }
-                tokio::time::sleep(wait).await;
+                executor.report(Event::NoNews(error)).await;
+                pause(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
                 continue;
             }
         }
         if let Err(error) = poll(executor, position.as_deref().unwrap_or_default()).await {
             log::debug!("the realtime server fails: {error}");
-            tokio::time::sleep(wait).await;
+            pause(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
@@ -61,9 +63,9 @@ async fn drain(executor: &Executor, position: &mut Option<String>) -> Result<(),
 /// Waits until Box says that there is more, or it is time to look without being told.
 async fn poll(executor: &Executor, position: &str) -> Result<(), ApiError> {
     let server = executor.client.realtime_server().await?;
-    match tokio::time::timeout(SAFETY_POLL, executor.client.long_poll(&server, position)).await {
+    match tokio::time::timeout(paced(SAFETY_POLL), executor.client.long_poll(&server, position)).await {
         Ok(Ok(Poll::NewChange)) => {
-            tokio::time::sleep(GATHER).await;
+            pause(GATHER).await;
             Ok(())
         }
         // A realtime server that lets go is asked for again.

@@ -12,6 +12,7 @@ in_both_modes!(
     two_daemons_never_share_a_state_directory,
     a_state_directory_of_another_account_is_refused,
     a_read_only_mount_refuses_changes,
+    a_folder_that_one_may_only_look_at_refuses_changes,
     a_file_over_the_quota_is_refused_early,
 );
 
@@ -52,6 +53,34 @@ fn a_read_only_mount_refuses_changes(mode: Mode) {
     assert_eq!(errno(File::options().write(true).open(mount.at("doc"))), libc::EROFS);
     assert_eq!(errno(std::fs::remove_file(mount.at("doc"))), libc::EROFS);
     assert_eq!(errno(std::fs::create_dir(mount.at("folder"))), libc::EROFS);
+}
+
+fn a_folder_that_one_may_only_look_at_refuses_changes(mode: Mode) {
+    let viewer =
+        UserOptions { name: "V".to_owned(), login: "v@example.com".to_owned(), token: "token-v-51".to_owned() };
+    let world = World::with(mode, Options { users: vec![viewer.clone()], ..Options::default() });
+    world.emulator.act().write_file("/shared/folder/doc", b"text").unwrap();
+    world.share("/shared", &viewer.login, "viewer");
+    let mount = world.mounter("viewer").token(&viewer.token).start();
+    world.emulator.reset_requests();
+    let at = |path: &str| mount.at("shared").join(path);
+    assert_eq!(std::fs::read(at("folder/doc")).unwrap(), b"text");
+    std::fs::write(mount.at("own"), "own").unwrap();
+    assert_eq!(errno(File::options().write(true).open(at("folder/doc"))), libc::EACCES);
+    assert_eq!(errno(File::options().append(true).open(at("folder/doc"))), libc::EACCES);
+    assert_eq!(errno(File::create(at("folder/doc"))), libc::EACCES);
+    assert_eq!(errno(File::create(at("new"))), libc::EACCES);
+    assert_eq!(errno(std::fs::create_dir(at("new"))), libc::EACCES);
+    assert_eq!(errno(std::fs::remove_file(at("folder/doc"))), libc::EACCES);
+    assert_eq!(errno(std::fs::remove_dir_all(at("folder"))), libc::EACCES);
+    assert_eq!(errno(std::fs::rename(at("folder/doc"), at("doc"))), libc::EACCES);
+    assert_eq!(errno(std::fs::rename(mount.at("own"), at("own"))), libc::EACCES);
+    mount.wait();
+    assert_eq!(std::fs::read(at("folder/doc")).unwrap(), b"text");
+    let kept = world.expect_bytes("/shared/folder/doc", b"text");
+    assert_eq!(kept.version_ids.len(), 1);
+    let asked: Vec<String> = world.changing_requests().into_iter().map(|r| r.path).collect();
+    assert_eq!(asked.len(), 1, "the file of one's own, and nothing that Box had to refuse: {asked:?}");
 }
 
 fn a_file_over_the_quota_is_refused_early(mode: Mode) {

@@ -7,6 +7,9 @@ use super::super::store::{Act, Detail, Key, Kind, Store, View, Who};
 use super::answer::Answer;
 use super::call::{Call, item_key, text};
 
+/// What an item's list says of its pages; all is in the first.
+const LIST_LIMIT: u64 = 1000;
+
 pub(super) async fn route(call: &mut Call, rest: &[&str]) -> Result<Answer, Refusal> {
     let who = call.who()?;
     let method = call.method.clone();
@@ -43,7 +46,7 @@ pub(super) fn list(call: &Call, who: &Who, item: Key) -> Result<Answer, Refusal>
         store.allow(who, item, Act::See)?;
         let entries: Vec<Value> =
             store.collaborations_of(item).into_iter().map(|id| collaboration(store, who, id)).collect();
-        Ok(Answer::ok(&json!({"total_count": entries.len(), "entries": entries})))
+        Ok(Answer::ok(&json!({"entries": entries, "limit": LIST_LIMIT, "next_marker": null})))
     })
 }
 

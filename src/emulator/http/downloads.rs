@@ -14,9 +14,7 @@ use super::call::{Call, encode, item_key};
 
 /// `GET /files/:id/content`: 302 to a URL of the download listener.
 pub(super) async fn redirect(call: &mut Call, id: &str) -> Result<Answer, Refusal> {
-    if call.method != Method::GET && call.method != Method::HEAD {
-        return Err(Refusal::method_not_allowed());
-    }
+    super::only(call, Method::GET)?;
     let who = call.who()?;
     let file = item_key(Kind::File, id, &who)?.id;
     let key = Key::file(file);

@@ -95,7 +95,7 @@ pub(super) async fn subscribe(call: &Call) -> Result<Answer, Refusal> {
         None | Some("" | "now") => call.desk.read(|store| store.counters.sequence),
         Some(text) => text.parse().map_err(|_| Refusal::bad("stream_position", "not a stream position"))?,
     };
-    let hold: Duration = call.desk.options.realtime_hold;
+    let hold: Duration = call.desk.options.realtime_hold / call.desk.options.time_scale.max(1);
     let wait = async {
         loop {
             if call.desk.read(|store| store.has_news(user, position)) {

@@ -50,7 +50,7 @@ pub(super) async fn route(call: &mut Call, kind: Kind, id: &str, rest: &[&str]) 
         ("POST", ["copy"]) => copy(call, &who, key).await,
         (_, ["metadata", rest @ ..]) if kind != Kind::WebLink => super::metadata::route(call, &who, key, rest).await,
         ("GET", ["thumbnail.png"]) if kind == Kind::File => thumbnail(call, &who, key, "image/png", THUMBNAIL_PNG),
-        ("GET", ["thumbnail.jpg"]) if kind == Kind::File => thumbnail(call, &who, key, "image/jpeg", THUMBNAIL_JPEG),
+        ("GET", ["thumbnail.jpg"]) if kind == Kind::File => thumbnail(call, &who, key, "image/jpg", THUMBNAIL_JPEG),
         ("GET", ["collaborations"]) if kind != Kind::WebLink => super::collaborations::list(call, &who, key),
         ("GET", ["trash"]) => get_trashed(call, &who, key),
         ("DELETE", ["trash"]) => {
@@ -63,14 +63,11 @@ pub(super) async fn route(call: &mut Call, kind: Kind, id: &str, rest: &[&str]) 
 }
 
 /// `GET /shared_items`: the item behind the shared link in the request.
-pub(super) fn shared(call: &Call, kind: Option<&str>) -> Result<Answer, Refusal> {
+pub(super) fn shared(call: &Call) -> Result<Answer, Refusal> {
     super::only(call, Method::GET)?;
     let who = call.who()?;
     let (key, _) = who.link.ok_or_else(Refusal::not_found)?;
-    match kind {
-        Some(kind) if !kind.starts_with(key.kind.word()) => Err(Refusal::not_found()),
-        _ => get(call, &who, key),
-    }
+    get(call, &who, key)
 }
 
 /// An item as one call answers it: all of it, or the fields asked for.

@@ -3,6 +3,7 @@
 mod answer;
 mod call;
 mod collaborations;
+mod commit;
 mod downloads;
 mod events;
 mod folders;
@@ -207,8 +208,7 @@ async fn route(call: &mut Call, path: &str) -> Result<Answer, Refusal> {
         ["2.0", "search"] => search::search(call),
         ["2.0", "zip_downloads", rest @ ..] => zips::route(call, rest).await,
         ["2.0", "folder_locks", rest @ ..] => metadata::route_folder_locks(call, rest).await,
-        ["2.0", "shared_items"] => items::shared(call, None),
-        ["2.0", "shared_items", kind] => items::shared(call, Some(kind)),
+        ["2.0", "shared_items"] => items::shared(call),
         ["api", "2.0", "files", "content"] => uploads::new_file(call).await,
         ["api", "2.0", "files", id, "content"] => uploads::new_version(call, id).await,
         ["api", "2.0", "files", "upload_sessions", rest @ ..] => sessions::route(call, rest).await,

@@ -7,6 +7,7 @@ use boxfs::emulator::{Emulator, ItemReport, Options, RequestRecord};
 
 use super::bytes::sha1_hex;
 use super::mounter::Mounter;
+use super::person::http_client;
 use super::{Mode, Mount, table};
 
 /// A developer token that no other text contains by chance.
@@ -18,6 +19,7 @@ pub struct World {
     pub mode: Mode,
     dir: tempfile::TempDir,
     views: Cell<u32>,
+    options: Options,
 }
 
 /// Uploads in the request log, by what they are.
@@ -37,9 +39,50 @@ impl World {
     }
 
     pub fn with(mode: Mode, options: Options) -> World {
-        let emulator = Emulator::start(Options { token: TOKEN.to_owned(), ..options }).unwrap();
         let dir = tempfile::Builder::new().prefix("boxfs-mount-").tempdir().unwrap();
-        World { emulator, mode, dir, views: Cell::new(0) }
+        World::within(dir, mode, options)
+    }
+
+    /// With a Box that [`World::unplug`] takes away and [`World::plug_in`] brings back.
+    pub fn lasting(mode: Mode, options: Options) -> World {
+        let dir = tempfile::Builder::new().prefix("boxfs-mount-").tempdir().unwrap();
+        let data = Some(dir.path().join("box"));
+        let mut world = World::within(dir, mode, Options { data, ..options });
+        let at = |url: String| url.trim_start_matches("http://").parse().unwrap();
+        world.options.listen = at(world.emulator.url());
+        world.options.download_listen = at(world.emulator.download_url());
+        world
+    }
+
+    fn within(dir: tempfile::TempDir, mode: Mode, options: Options) -> World {
+        let options = Options { token: TOKEN.to_owned(), ..options };
+        let emulator = Emulator::start(options.clone()).unwrap();
+        World { emulator, mode, dir, views: Cell::new(0), options }
+    }
+
+    /// Box cannot be reached: its addresses refuse connections.
+    pub fn unplug(&mut self) {
+        // Somewhere else, and empty.
+        self.emulator = Emulator::start(Options::default()).unwrap();
+    }
+
+    /// Box is back, with all that it had.
+    pub fn plug_in(&mut self) {
+        self.emulator = Emulator::start(self.options.clone()).unwrap();
+    }
+
+    /// Makes a folder of the first user's, and lets another user have it as `role`. Answers its id.
+    pub fn share(&self, path: &str, login: &str, role: &str) -> String {
+        let id = self.emulator.act().create_folder(path).unwrap();
+        let body = serde_json::json!({
+            "item": {"type": "folder", "id": id}, "accessible_by": {"type": "user", "login": login}, "role": role,
+        });
+        let url = format!("{}/2.0/collaborations", self.emulator.url());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let asked = http_client().post(url).bearer_auth(TOKEN).json(&body).send();
+        let status = runtime.block_on(asked).unwrap().status();
+        assert_eq!(status.as_u16(), 201);
+        id
     }
 
     /// The directory of this test.
@@ -56,7 +99,12 @@ impl World {
 
     /// A mount to be, with state directory, cache and mount point called after `name`.
     pub fn mounter(&self, name: &str) -> Mounter {
-        Mounter::new(self.dir(), name, self.mode, self.emulator.url(), TOKEN.to_owned())
+        let server = match self.options.data {
+            // The same whether it is there or not.
+            Some(_) => format!("http://{}", self.options.listen),
+            None => self.emulator.url(),
+        };
+        Mounter::new(self.dir(), name, self.mode, server, TOKEN.to_owned())
     }
 
     /// Mounts; again and again with the same state.
