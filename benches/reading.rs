@@ -13,6 +13,8 @@ mod bare;
 mod cold;
 #[path = "reading/names.rs"]
 mod names;
+#[path = "reading/patterns.rs"]
+mod patterns;
 #[path = "reading/warm.rs"]
 mod warm;
 
@@ -30,13 +32,14 @@ const LIMIT: Duration = Duration::from_secs(900);
 
 type Part = (&'static str, fn());
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("sequential", cold::sequential),
     ("first-byte", cold::first_byte),
     ("random", cold::random),
     ("warm", warm::second_read),
     ("names", names::hundred_thousand),
     ("account", names::a_million),
+    ("patterns", patterns::table),
 ];
 
 fn main() {

@@ -1,6 +1,6 @@
 //! [`Content`]: all data files of one state directory, and the table of those in use.
 
-use super::copy::copy_data;
+use super::copy::{Seek, copy_data, seek};
 use super::data_file::{DataFile, lock};
 use super::error::{ContentError, Result, meaning};
 use super::identity::{self, Identity};
@@ -251,6 +251,12 @@ impl Content {
     /// Where the data file of a content lies; `None` if it is not there.
     pub fn data_path(&self, id: ContentId) -> Option<PathBuf> {
         self.dirs.find(id)
+    }
+
+    /// Whether no byte was ever put into the spool file, whatever its size is.
+    pub fn is_hollow(&self, id: ContentId) -> bool {
+        let file = File::open(self.dirs.path(Place::Spool, id));
+        file.and_then(|file| seek(&file, 0, Seek::Data)).is_ok_and(|data| data.is_none())
     }
 
     /// Bytes of the disk that the data file of a content takes; zero if it is not there.

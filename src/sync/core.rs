@@ -17,7 +17,7 @@ use super::effect::{Effect, Event};
 use super::news::{POSITION, Stream};
 use super::planner::{FolderMemory, OpenState, Plan, Wait, plan};
 use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint};
-use crate::tree::{Ask, AskError, Attempt, Finish, Listed, PushAsk, Tree, TreeError};
+use crate::tree::{Ask, AskError, Attempt, Finish, Listed, Picture, Presence, PushAsk, Tree, TreeError};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,6 +168,8 @@ impl Core {
             Event::Asked(ask) => self.asked(ask, now, &mut out)?,
             Event::Answered { attempt, ino, call, result } => {
                 let again = self.calls.remove(&ino).is_some_and(|flight| flight.again);
+                // What it made may be another node's by now.
+                let ino = self.tree.attempt(attempt)?.map_or(ino, |open| open.call.ino);
                 self.over(&Over { attempt, ino, call: &call, again }, result, now, &mut out)?;
             }
             Event::Looked { id, result } => self.looked(&id, result, now, &mut out)?,
@@ -287,7 +289,7 @@ impl Core {
             Plan::Forget => {
                 let parent = picture.node.parent;
                 let Some(contents) = self.tree.forget(ino, now)? else {
-                    self.wait(ino, &Wait::ChildrenFirst, now)?;
+                    self.wait(&picture, &Wait::ChildrenFirst, now)?;
                     return Ok(true);
                 };
                 out.extend(contents.into_iter().map(Effect::Drop));
@@ -339,7 +341,7 @@ impl Core {
                 self.sessions_changed(now);
                 self.follow(learned, now, out)?;
             }
-            Plan::Wait(wait) => self.wait(ino, &wait, now)?,
+            Plan::Wait(wait) => self.wait(&picture, &wait, now)?,
         }
         Ok(true)
     }
@@ -360,11 +362,18 @@ impl Core {
     }
 
     /// A wait ends by an event; those that others end without telling are looked at again.
-    fn wait(&mut self, ino: Ino, wait: &Wait, now: Timestamp) -> Result<(), TreeError> {
+    fn wait(&mut self, picture: &Picture, wait: &Wait, now: Timestamp) -> Result<(), TreeError> {
+        let ino = picture.node.ino;
+        if let (Wait::NameHeld { .. }, Some(holder)) = (wait, deleted_holder(picture)) {
+            self.tree.set_due(holder, Some(now))?;
+        }
         let again = match wait {
-            Wait::NameHeld { .. } | Wait::ChildrenFirst | Wait::StillOpen | Wait::InFlight | Wait::MissingRanges => {
-                Some(now.after(RECHECK))
-            }
+            Wait::NameHeld { .. }
+            | Wait::ChildrenFirst
+            | Wait::SuccessorFirst
+            | Wait::StillOpen
+            | Wait::InFlight
+            | Wait::MissingRanges => Some(now.after(RECHECK)),
             Wait::ParentWillGo => Some(now.after(FRESH)),
             Wait::OpenForWriting => Some(now.after(SEAL_AGAIN)),
             Wait::ParentNotInBox | Wait::Held(_) | Wait::LocalOnly => None,
@@ -432,6 +441,12 @@ impl Core {
         out.push(Effect::Call { attempt, ino, call });
         Ok(())
     }
+}
+
+/// The deleted file that has the name in Box which this node wants: it is not kept any longer.
+fn deleted_holder(picture: &Picture) -> Option<Ino> {
+    let holder = picture.slot.as_ref()?.node.as_ref()?;
+    (holder.presence == Presence::Deleted && holder.is_file()).then_some(holder.ino)
 }
 
 /// Nobody may listen any more; that is their affair.

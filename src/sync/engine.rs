@@ -59,7 +59,7 @@ impl Engine {
     pub fn start(parts: Parts, runtime: &Handle) -> Result<Engine, TreeError> {
         let now = Timestamp::now();
         parts.tree.attempts_after_start(now)?;
-        parts.tree.hurry(now)?;
+        parts.tree.resume(now)?;
         let board = Arc::new(Board::default());
         let (stop, stopped) = watch::channel(false);
         let line = parts.line.clone();

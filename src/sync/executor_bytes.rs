@@ -6,8 +6,8 @@ use super::executor::Executor;
 use super::executor_fetch as fetching;
 use super::rebuild::identity;
 use crate::base::{ContentId, failpoint};
-use crate::content::{DataFile, Place, Ranges, Saved, Sealing};
-use crate::tree::{AskError, ContentRow, ContentState, Pins};
+use crate::content::{Content, ContentError, DataFile, Identity, Place, Ranges, Saved, Sealing};
+use crate::tree::{self, AskError, ContentRow, ContentState, Pins, Tree};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,16 +20,50 @@ pub async fn data_file(executor: &Executor, id: ContentId) -> Result<(Arc<DataFi
     let (tree, content) = (executor.tree.clone(), executor.content.clone());
     blocking(move || {
         let row = tree.content(id).map_err(|e| e.to_string())?.ok_or("the content is gone")?;
-        let file = content.load(id, saved(&row)).map_err(|e| e.to_string())?;
+        let file = match content.load(id, saved(&row)) {
+            // Clean bytes can be had again: a cold file has no data file before it is first used.
+            Err(ContentError::Lost { .. }) if row.state == ContentState::Clean && row.origin.is_some() => {
+                cold_again(&tree, &content, &row)?
+            }
+            loaded => loaded.map_err(|e| e.to_string())?,
+        };
         Ok((file, row))
+    })
+    .await
+}
+
+fn cold_again(tree: &Tree, content: &Content, row: &ContentRow) -> Result<Arc<DataFile>, String> {
+    let cold = ContentRow { ranges: Some(Vec::new()), place: tree::Place::Cache, ..row.clone() };
+    if !tree.cold_again(&cold).map_err(|e| e.to_string())? {
+        return Err("the file has other bytes by now".to_owned());
+    }
+    let file = content.create_cold(row.id, row.size).map_err(|e| e.to_string())?;
+    if let Some(sha1) = row.origin.as_ref().and_then(|o| o.sha1) {
+        file.expect(sha1);
+    }
+    Ok(file)
+}
+
+/// Clean bytes that are to be sent, since an id has passed to their file, lie in the cache, which may be lost: they move to the spool.
+async fn to_spool(executor: &Executor, file: &Arc<DataFile>, row: &ContentRow) -> Result<(), String> {
+    if file.place() == Place::Spool {
+        return Ok(());
+    }
+    let (tree, content, file, ino) = (executor.tree.clone(), executor.content.clone(), file.clone(), row.ino);
+    blocking(move || {
+        let node = tree.node(ino).map_err(|e| e.to_string())?;
+        let folder = tree.node(node.parent).map_err(|e| e.to_string())?;
+        let (parent, parent_box_id) = (node.parent, folder.box_id);
+        let identity = Identity { ino, parent, parent_box_id, name: node.name, box_id: node.box_id };
+        content.to_spool(&file, &identity).map(drop).map_err(|e| e.to_string())
     })
     .await
 }
 
 fn saved(row: &ContentRow) -> Saved {
     let place = match row.place {
-        crate::tree::Place::Spool => Place::Spool,
-        crate::tree::Place::Cache => Place::Cache,
+        tree::Place::Spool => Place::Spool,
+        tree::Place::Cache => Place::Cache,
     };
     // Ranges that cannot be read count as nothing present: they are fetched again.
     let ranges = row.ranges.as_ref().map(|bytes| Ranges::from_bytes(bytes).unwrap_or_default());
@@ -46,7 +80,10 @@ pub async fn blocking<T: Send + 'static>(
 /// Finds out whether the bytes can still change, and what they are.
 pub async fn seal(executor: &Executor, id: ContentId, open: bool) -> SealResult {
     let file = match data_file(executor, id).await {
-        Ok((file, _)) => file,
+        Ok((file, row)) => match to_spool(executor, &file, &row).await {
+            Ok(()) => file,
+            Err(reason) => return SealResult::Unreadable(reason),
+        },
         // A name exists before its data file: whoever makes it is at work, or died, and the next open makes it.
         Err(_) if never_closed(executor, id) => return SealResult::Busy,
         Err(reason) => return SealResult::Unreadable(reason),

@@ -78,6 +78,8 @@ pub enum Wait {
     },
     InFlight,
     ChildrenFirst,
+    /// Deleted, and what takes its place is not in Box yet.
+    SuccessorFirst,
     Held(Hold),
     LocalOnly,
 }
@@ -94,6 +96,7 @@ impl Wait {
             Wait::NameHeld { by } => format!("the name is still held in Box by {by}"),
             Wait::InFlight => "a call is on its way".to_owned(),
             Wait::ChildrenFirst => "what is inside goes first".to_owned(),
+            Wait::SuccessorFirst => "goes after what takes its place".to_owned(),
             Wait::LocalOnly => "kept on this machine only".to_owned(),
             Wait::Held(hold) => hold_reason(hold),
         }
@@ -195,6 +198,13 @@ fn deleted_file(picture: &Picture, item: BoxId) -> Plan {
     let Some(base) = &picture.node.base else { return Plan::Look(item) };
     if remote.version != base.version || remote.parent.as_ref().is_some_and(|p| *p != base.parent) {
         return Plan::ComeBack;
+    }
+    // What takes its place is in Box before it goes.
+    if picture.name_wanted {
+        return step_aside(&picture.node);
+    }
+    if picture.needed {
+        return Plan::Wait(Wait::SuccessorFirst);
     }
     Plan::Call(Call::Delete { item, recursive: false, if_match: remote.etag.clone() })
 }

@@ -94,7 +94,7 @@ pub fn rebuild(tree: &Tree, content: &Content, now: Timestamp) -> Result<Rebuilt
 /// A file that was opened to be changed, of which neither program nor Box has put a byte here.
 fn holds_nothing(content: &Content, file: &SpoolFile) -> bool {
     let in_part = file.identity.as_ref().is_some_and(|identity| !identity.whole);
-    in_part && content.bytes_taken(file.id) == 0
+    in_part && content.is_hollow(file.id)
 }
 
 /// Where the file belongs, and whether that is known.

@@ -31,5 +31,8 @@ pub fn remote(item: &Item, me: &str) -> Remote {
         rights,
         lock,
         url: item.url.clone(),
+        public: item.shared_link.as_ref().is_some_and(|link| {
+            link.effective_access.as_ref().or(link.access.as_ref()).is_some_and(|access| access == "open")
+        }),
     }
 }

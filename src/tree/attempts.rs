@@ -130,6 +130,23 @@ pub(super) fn any_open(db: &Connection, ino: Ino) -> Result<bool, TreeError> {
     Ok(!select(db, "ino = ?1 AND settled_at IS NULL LIMIT 1", [ino.0 as i64])?.is_empty())
 }
 
+/// Open attempts of the node to make something in Box, by their numbers.
+pub(super) fn creations(db: &Connection, ino: Ino) -> Result<Vec<i64>, TreeError> {
+    let mut statement =
+        db.prepare_cached("SELECT id FROM attempts WHERE ino = ?1 AND target_id IS NULL AND settled_at IS NULL")?;
+    let rows = statement.query_map([ino.0 as i64], |r| r.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What these attempts make is the node's from now on; their generation was another node's.
+pub(super) fn hand_over(db: &Connection, attempts: &[i64], to: Ino) -> Result<(), TreeError> {
+    let mut statement = db.prepare_cached("UPDATE attempts SET ino = ?2, generation = NULL WHERE id = ?1")?;
+    for id in attempts {
+        statement.execute(params![id, to.0 as i64])?;
+    }
+    Ok(())
+}
+
 /// Open attempts of the node.
 pub(super) fn of_node(db: &Connection, ino: Ino) -> Result<Vec<Attempt>, TreeError> {
     select(db, "ino = ?1 AND settled_at IS NULL", [ino.0 as i64])

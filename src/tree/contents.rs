@@ -1,6 +1,7 @@
 //! What is known of the bytes on this machine: where they lie, what they came from, whether they can still change.
 
 use super::error::TreeError;
+use super::node::Node;
 use crate::base::{ContentId, Ino, Sha1Digest};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -61,6 +62,17 @@ pub struct ContentRow {
     pub durable: bool,
     /// Boot on which it was last written, as `boot_id` gives it.
     pub boot: String,
+}
+
+impl ContentRow {
+    /// The digest of the whole, where the bytes cannot change.
+    pub fn sha1(&self) -> Option<Sha1Digest> {
+        match self.state {
+            ContentState::Sealed { sha1 } => Some(sha1),
+            ContentState::Clean => self.origin.as_ref().and_then(|o| o.sha1),
+            ContentState::Writable => None,
+        }
+    }
 }
 
 const COLUMNS: &str = "id, ino, place, state, sha1, origin_file, origin_version, origin_sha1, origin_size, ranges, \
@@ -137,6 +149,22 @@ pub(super) fn insert(db: &Connection, ino: Ino, place: Place) -> Result<ContentI
     )?
     .execute(params![ino.0 as i64, place_to_sql(place)])?;
     Ok(ContentId(db.last_insert_rowid() as u64))
+}
+
+/// A content for a file whose bytes are in Box only: nothing present, origin as the node's base says.
+pub(super) fn insert_cold(db: &Connection, node: &Node, place: Place) -> Result<ContentRow, TreeError> {
+    let base = node.base.as_ref().ok_or(TreeError::NotFound)?;
+    let file_id = node.box_id.clone().ok_or(TreeError::NotFound)?;
+    let id = insert(db, node.ino, place)?;
+    let mut row = get(db, id)?.ok_or(TreeError::NotFound)?;
+    let version = base.version.clone().unwrap_or_default();
+    row.origin = Some(Origin { file_id, version, sha1: base.sha1, size: node.attr.size });
+    row.state = ContentState::Clean;
+    row.ranges = Some(Vec::new());
+    row.size = node.attr.size;
+    row.smallest = node.attr.size;
+    put(db, &row)?;
+    Ok(row)
 }
 
 pub(super) fn put(db: &Connection, row: &ContentRow) -> Result<(), TreeError> {

@@ -1,11 +1,12 @@
 //! What differs from Box and when it is looked at next.
 
 use super::error::TreeError;
+use super::memory::REMEMBERED;
 use super::node::{Hold, Node};
 use super::rows;
 use super::store::{Tree, Tx};
 use crate::base::{Ino, Timestamp};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, named_params, params};
 use std::time::Duration;
 
 /// How much is not in Box yet.
@@ -45,15 +46,28 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// The dirty children of `folder` may have waited for it.
+    /// The dirty children of `folder` may have waited for it; files that are kept for name memory have not.
     pub(super) fn wake_children(&mut self, folder: Ino, now: Timestamp) -> Result<(), TreeError> {
-        self.prepare_cached(
-            "UPDATE nodes SET due = ?2 WHERE parent = ?1 AND dirty_since IS NOT NULL AND (due IS NULL OR due > ?2) \
-             AND (hold IS NULL OR hold LIKE '%Retrying%')",
-        )?
-        .execute(params![folder.0 as i64, now.to_nanos()])?;
+        self.wake(folder, true, now)
+    }
+
+    fn wake(&self, folder: Ino, keep: bool, now: Timestamp) -> Result<(), TreeError> {
+        let sql = format!("{ALL_DUE} AND parent = :parent");
+        self.prepare_cached(&sql)?.execute(named_params! {
+            ":parent": folder.0 as i64, ":now": now.to_nanos(), ":keep": keep, ":since": kept_since(now),
+        })?;
         Ok(())
     }
+}
+
+/// Makes dirty nodes due, except what only the user can free and, with `keep`, files that were deleted so recently that a save may
+/// take their ids up again.
+const ALL_DUE: &str = "UPDATE nodes SET due = :now WHERE dirty_since IS NOT NULL AND (due IS NULL OR due > :now) \
+    AND (hold IS NULL OR hold LIKE '%Retrying%') \
+    AND NOT (:keep AND deleted = 1 AND kind = 0 AND box_id IS NOT NULL AND changed_at > :since)";
+
+fn kept_since(now: Timestamp) -> i64 {
+    now.to_nanos().saturating_sub(REMEMBERED.as_nanos() as i64)
 }
 
 fn settle_time(db: &rusqlite::Connection) -> Result<Duration, TreeError> {
@@ -98,14 +112,22 @@ impl Tree {
         Ok(due.map(Timestamp::from_nanos))
     }
 
-    /// Everything dirty is due at once, except what only the user can free (start-up, `wait`, unmount, network back).
+    /// Everything dirty is due at once, except what only the user can free (`wait`, unmount).
     pub fn hurry(&self, now: Timestamp) -> Result<(), TreeError> {
+        self.all_due(false, now)
+    }
+
+    /// Everything dirty is due at once, except what only the user can free, and deleted files that a save may take up again
+    /// (start-up, network back).
+    pub fn resume(&self, now: Timestamp) -> Result<(), TreeError> {
+        self.all_due(true, now)
+    }
+
+    fn all_due(&self, keep: bool, now: Timestamp) -> Result<(), TreeError> {
         self.write(|tx| {
-            tx.prepare_cached(
-                "UPDATE nodes SET due = ?1 WHERE dirty_since IS NOT NULL AND (due IS NULL OR due > ?1) \
-                 AND (hold IS NULL OR hold LIKE '%Retrying%')",
-            )?
-            .execute([now.to_nanos()])?;
+            tx.prepare_cached(ALL_DUE)?.execute(named_params! {
+                ":now": now.to_nanos(), ":keep": keep, ":since": kept_since(now),
+            })?;
             Ok(())
         })
     }
@@ -165,9 +187,9 @@ impl Tree {
         })
     }
 
-    /// The dirty children of `folder` are due.
+    /// All dirty children of `folder` are due.
     pub fn wake_below(&self, folder: Ino, now: Timestamp) -> Result<(), TreeError> {
-        self.write(|tx| tx.wake_children(folder, now))
+        self.write(|tx| tx.wake(folder, false, now))
     }
 
     /// Box did not take the time of this version; it stays a local matter.

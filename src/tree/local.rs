@@ -4,6 +4,7 @@
 
 use super::contents::{self, ContentRow, ContentState, Origin, Place, StoredStamp};
 use super::error::TreeError;
+use super::memory;
 use super::node::{Attr, Node, NodeKind, Presence};
 use super::rows;
 use super::store::{Tree, Tx};
@@ -50,7 +51,7 @@ impl Tree {
             if !folder.complete {
                 return Err(TreeError::Unlisted(new.parent));
             }
-            let mut node = fresh(new, now);
+            let mut node = Node { born_at: Some(tx.boot), ..fresh(new, now) };
             tx.put(&mut node)?;
             if let Some(target) = new.target {
                 tx.execute("UPDATE nodes SET target = ?2 WHERE ino = ?1", params![node.ino.0 as i64, target])?;
@@ -59,6 +60,8 @@ impl Tree {
                 node.content = Some(contents::insert(tx, node.ino, Place::Spool)?);
                 node.unsealed = true;
                 tx.put(&mut node)?;
+                let before = node.clone();
+                memory::comes(tx, &mut node, &before, now)?;
             }
             touch_folder(tx, &mut folder, now)?;
             tx.settle(node.ino, now)?;
@@ -101,6 +104,7 @@ impl Tree {
             if node.is_folder() {
                 return Err(TreeError::IsFolder);
             }
+            memory::leaves(tx, &node)?;
             delete(tx, &mut folder, node, now)
         })
     }
@@ -114,6 +118,7 @@ impl Tree {
             let mut folder = tx.folder(parent)?;
             let node = named(tx, &folder, name)?;
             require_empty(tx, &node)?;
+            memory::leaves(tx, &node)?;
             delete(tx, &mut folder, node, now)
         })
     }
@@ -122,18 +127,8 @@ impl Tree {
     pub fn cold_content(&self, ino: Ino, place: Place) -> Result<ContentRow, TreeError> {
         self.write(|tx| {
             let mut node = tx.node(ino)?;
-            let base = node.base.clone().ok_or(TreeError::NotFound)?;
-            let file_id = node.box_id.clone().ok_or(TreeError::NotFound)?;
-            let id = contents::insert(tx, ino, place)?;
-            let mut row = contents::get(tx, id)?.ok_or(TreeError::NotFound)?;
-            let version = base.version.unwrap_or_default();
-            row.origin = Some(Origin { file_id, version, sha1: base.sha1, size: node.attr.size });
-            row.state = ContentState::Clean;
-            row.ranges = Some(Vec::new());
-            row.size = node.attr.size;
-            row.smallest = node.attr.size;
-            contents::put(tx, &row)?;
-            node.content = Some(id);
+            let row = contents::insert_cold(tx, &node, place)?;
+            node.content = Some(row.id);
             tx.put(&mut node)?;
             Ok(row)
         })
@@ -275,11 +270,14 @@ impl Tree {
         self.write(|tx| {
             let mut node = tx.node(ino)?;
             let Some(mut row) = contents::get(tx, content)? else { return Ok(node) };
-            if !open && row.stamp.is_none_or(|closed| closed.ctime_ns > stamp.ctime_ns) {
+            let overtaken =
+                row.state != ContentState::Clean && row.stamp.is_none_or(|closed| closed.ctime_ns > stamp.ctime_ns);
+            if !open && overtaken {
                 // A program has opened it again meanwhile, or has closed it since: these are bytes of before.
                 return Ok(node);
             }
             row.state = ContentState::Sealed { sha1 };
+            row.place = Place::Spool;
             row.stamp = Some(stamp);
             row.size = stamp.size;
             row.ranges = None;
@@ -352,7 +350,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, folder: &mut Node, mut node: Node, now: Ti
     node.hold = None;
     tx.put(&mut node)?;
     touch_folder(tx, folder, now)?;
-    tx.settle(node.ino, now)?;
+    memory::retire(tx, &node, now)?;
     Ok(node)
 }
 
@@ -401,5 +399,7 @@ fn fresh(new: &NewNode<'_>, now: Timestamp) -> Node {
         hold: None,
         failures: 0,
         time_refused: None,
+        identity: None,
+        born_at: None,
     }
 }

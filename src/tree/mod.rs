@@ -14,6 +14,7 @@ mod error;
 mod evict;
 mod guard;
 mod local;
+mod memory;
 mod news;
 mod node;
 mod notices;

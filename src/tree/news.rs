@@ -542,6 +542,8 @@ fn shown(folder: &Node, item: &Remote, defaults: Defaults, now: Timestamp) -> No
         hold: None,
         failures: 0,
         time_refused: None,
+        identity: None,
+        born_at: None,
     };
     node.base = Some(Base { generation: Some(0), ..base_of(item, &node) });
     node

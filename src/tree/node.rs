@@ -1,6 +1,6 @@
 //! A node: what the mount shows now, and what that was last reconciled with.
 
-use crate::base::{BoxId, ContentId, Ino, ItemKind, LocalOnlyNames, Sha1Digest, Timestamp};
+use crate::base::{BootClock, BoxId, ContentId, Ino, ItemKind, LocalOnlyNames, Sha1Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What a node is for programs.
@@ -165,6 +165,10 @@ pub struct Node {
     pub failures: u32,
     /// The version for which Box did not take a time.
     pub time_refused: Option<String>,
+    /// Files: the number of the identity that the node has, if it is not its inode number (`tree::memory`).
+    pub identity: Option<i64>,
+    /// When that identity was made by a program on this machine, on this boot.
+    pub born_at: Option<BootClock>,
 }
 
 impl Node {

@@ -4,6 +4,7 @@ use super::ask::Invalidation;
 use super::attempts::{self, Attempt, AttemptKind};
 use super::contents::{self, ContentState, Origin};
 use super::error::TreeError;
+use super::memory;
 use super::news::shown_entry;
 use super::node::{Base, Hold, Node, Presence};
 use super::remote::{self, Remote};
@@ -45,7 +46,7 @@ impl Tree {
                 Finish::Deleted => {
                     attempts::settle(tx, id, None, now)?;
                     if let Some(target) = &attempt.call.target {
-                        deleted(tx, target, now)?;
+                        deleted(tx, target, true, now)?;
                     }
                 }
                 Finish::Answered(answer) | Finish::Found(answer) => {
@@ -70,7 +71,7 @@ impl Tree {
     /// The item is gone from Box, or in its trash: its node has no id any more. A deleted node waits to be forgotten; a live
     /// one counts as not in Box.
     pub fn lost(&self, id: &BoxId, now: Timestamp) -> Result<(), TreeError> {
-        self.write(|tx| deleted(tx, id, now))
+        self.write(|tx| deleted(tx, id, false, now))
     }
 
     /// Removes a deleted node that Box does not have, and the deleted nodes below it. Returns the contents whose data files are to
@@ -127,11 +128,17 @@ fn forget_all(tx: &mut Tx<'_>, nodes: &[Node], contents: &mut Vec<ContentId>) ->
     Ok(())
 }
 
-fn deleted(tx: &mut Tx<'_>, id: &BoxId, now: Timestamp) -> Result<(), TreeError> {
+/// `by_us`: our own call did it. A live file that took the id while that call was on its way has it restored.
+fn deleted(tx: &mut Tx<'_>, id: &BoxId, by_us: bool, now: Timestamp) -> Result<(), TreeError> {
     remote::bury(tx, id, now)?;
     if let Some(mut node) = rows::by_item(tx, id)? {
-        node.box_id = None;
-        node.base = None;
+        if by_us && node.presence == Presence::Here && node.is_file() {
+            memory::lies_in_trash(tx, &mut node)?;
+        } else {
+            memory::trashed(tx, &node)?;
+            node.box_id = None;
+            node.base = None;
+        }
         tx.put(&mut node)?;
         tx.due(node.ino, Some(now))?;
     }
@@ -191,14 +198,11 @@ fn give_way(tx: &mut Tx<'_>, id: &BoxId, to: Ino, settled: &mut Settled) -> Resu
 /// The node's generation that the call brought to Box. The id may have gone from the node that asked to another: generations of two
 /// nodes say nothing about each other, their digests do.
 fn generation_sent(tx: &Tx<'_>, node: &Node, attempt: &Attempt) -> Result<Option<u64>, TreeError> {
-    if attempt.call.ino == node.ino {
+    if attempt.call.ino == node.ino && attempt.call.generation.is_some() {
         return Ok(attempt.call.generation);
     }
     let row = node.content.filter(|_| !node.unsealed).map(|id| contents::get(tx, id)).transpose()?.flatten();
-    let same = row.is_some_and(|row| match row.state {
-        ContentState::Sealed { sha1 } => Some(sha1) == attempt.call.sha1,
-        _ => false,
-    });
+    let same = row.and_then(|row| row.sha1()).is_some_and(|sha1| Some(sha1) == attempt.call.sha1);
     Ok(same.then_some(node.generation))
 }
 

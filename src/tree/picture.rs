@@ -3,7 +3,7 @@
 use super::attempts::{self, Attempt};
 use super::contents::{self, ContentRow};
 use super::error::TreeError;
-use super::node::{Node, NodeKind, Presence};
+use super::node::{Hold, Node, NodeKind, Presence};
 use super::remote::{self, Remote};
 use super::rows;
 use super::store::Tree;
@@ -24,8 +24,10 @@ pub struct Picture {
     pub slot: Option<SlotHolder>,
     /// Deleted folders: what is left inside, as far as Box told us.
     pub inside: Inside,
-    /// Deleted folders: a live node wants the name that this one still has in Box.
+    /// Deleted nodes: a live node that Box has wants the name that this one still has in Box.
     pub name_wanted: bool,
+    /// Deleted files: what takes their place is not in Box yet, be it the bytes or the name.
+    pub needed: bool,
 }
 
 /// The parent folder as it matters to a child.
@@ -85,12 +87,14 @@ impl Tree {
             (Some(id), Presence::Deleted, NodeKind::Folder) => inside(db, id)?,
             _ => Inside::Nothing,
         };
+        let deleted_file = node.presence == Presence::Deleted && node.is_file();
         let name_wanted = match &remote {
-            Some(remote) if inside == Inside::Leaving => is_name_wanted(db, remote)?,
+            Some(remote) if inside == Inside::Leaving || deleted_file => is_name_wanted(db, remote)?,
             _ => false,
         };
+        let needed = deleted_file && is_needed(db, &node)?;
         let attempts = open_attempts(db, &node, parent.id.as_deref())?;
-        Ok(Some(Picture { node, parent, remote, content, attempts, slot, inside, name_wanted }))
+        Ok(Some(Picture { node, parent, remote, content, attempts, slot, inside, name_wanted, needed }))
     }
 }
 
@@ -178,11 +182,30 @@ fn what_is(db: &Connection, item: &Remote, folder: &str) -> Result<Inside, TreeE
     })
 }
 
-/// Whether a live node is to have, in Box, the name of `item`.
+/// Whether a live node that Box has, or a folder, is to have the name of `item` there.
 fn is_name_wanted(db: &Connection, item: &Remote) -> Result<bool, TreeError> {
     let folder = item.parent.clone().map(|id| rows::by_item(db, &BoxId::folder(id))).transpose()?.flatten();
-    Ok(match folder {
-        Some(folder) => !rows::folding(db, folder.ino, &item.name)?.is_empty(),
-        None => false,
-    })
+    let Some(folder) = folder else { return Ok(false) };
+    let wanting = rows::folding(db, folder.ino, &item.name)?;
+    Ok(wanting.iter().any(|node| item.id.is_folder() || node.box_id.is_some()))
+}
+
+/// Whether a deleted file goes last: its version is what bytes here are still made from, or the file that took its name has not
+/// arrived under it.
+fn is_needed(db: &Connection, node: &Node) -> Result<bool, TreeError> {
+    let Some(id) = &node.box_id else { return Ok(false) };
+    let bytes: bool = db
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM contents c JOIN nodes n ON n.content = c.id WHERE c.origin_file = ?1 \
+             AND n.deleted = 0 AND n.box_id IS NOT ?1 \
+             AND (n.unsealed = 1 OR n.base_generation IS NULL OR n.base_generation <> n.generation))",
+        )?
+        .query_row([id], |r| r.get(0))?;
+    if bytes {
+        return Ok(true);
+    }
+    let successor = rows::child(db, node.parent, &node.name)?.filter(|n| n.is_file() && n.box_id.is_some());
+    let moving = successor.filter(|n| !n.hold.as_ref().is_some_and(Hold::is_terminal));
+    let Some(successor) = moving else { return Ok(false) };
+    Ok(successor.place_dirty(rows::parent_id(db, &successor)?.as_deref()))
 }

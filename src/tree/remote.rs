@@ -39,6 +39,8 @@ pub struct Remote {
     pub lock: Option<String>,
     /// Bookmarks: where they lead.
     pub url: Option<String>,
+    /// Anybody who has its shared link can read it.
+    pub public: bool,
 }
 
 const COLUMNS: &str = "kind, id, parent, name, version, etag, sequence, sha1, size, created, modified, trashed, \
@@ -52,8 +54,10 @@ fn kind_to_sql(kind: ItemKind) -> i64 {
     }
 }
 
-fn rights_to_sql(r: Rights) -> i64 {
-    i64::from(r.download) | i64::from(r.upload) << 1 | i64::from(r.delete) << 2 | i64::from(r.rename) << 3
+/// What may be done with the item by us, and by everybody.
+fn rights_to_sql(r: Rights, public: bool) -> i64 {
+    let ours = [r.download, r.upload, r.delete, r.rename, public];
+    ours.into_iter().enumerate().map(|(bit, may)| i64::from(may) << bit).sum()
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Remote> {
@@ -83,6 +87,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Remote> {
         },
         lock: row.get(13)?,
         url: row.get(14)?,
+        public: rights & 16 != 0,
     })
 }
 
@@ -133,7 +138,7 @@ pub(super) fn put(db: &Connection, new: &Remote, asked: Timestamp) -> Result<boo
         new.created.map(Timestamp::to_nanos),
         new.modified.map(Timestamp::to_nanos),
         new.trashed,
-        rights_to_sql(new.rights),
+        rights_to_sql(new.rights, new.public),
         new.lock,
         new.url,
         fold(&new.name),

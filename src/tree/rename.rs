@@ -2,6 +2,7 @@
 
 use super::error::TreeError;
 use super::local::{delete, named, require_empty, touch_folder, uncover};
+use super::memory;
 use super::node::Node;
 use super::rows;
 use super::store::{MAX_DEPTH, Tree, Tx};
@@ -58,6 +59,9 @@ impl Tree {
                 let other = holder.ok_or(TreeError::NotFound)?;
                 return exchange(tx, node, other, now);
             }
+            memory::leaves(tx, &node)?;
+            let before = node.clone();
+            let was_free = holder.is_none();
             let replaced = match holder {
                 None => None,
                 Some(h) if how == RenameHow::NoReplace => return Err(TreeError::Exists { existing: h.name }),
@@ -67,6 +71,9 @@ impl Tree {
             uncover(tx, &mut from, &node)?;
             place(&mut node, new_parent, new_name, now);
             tx.put(&mut node)?;
+            if was_free {
+                memory::comes(tx, &mut node, &before, now)?;
+            }
             tx.settle(node.ino, now)?;
             touch_folder(tx, &mut from, now)?;
             if from.ino != to.ino {
@@ -101,8 +108,7 @@ fn refuse_into_itself(tx: &Tx<'_>, folder: Ino, new_parent: Ino) -> Result<(), T
     Err(TreeError::Damaged("a folder lies below itself".to_owned()))
 }
 
-/// Makes way for `node` where `holder` is. A file that Box does not have yet takes the id of the file whose name it takes:
-/// the user's document is the name (DESIGN.md section 6, name memory at rename-over).
+/// Makes way for `node` where `holder` is, and settles which of the two has the name's id afterwards.
 fn replace(
     tx: &mut Tx<'_>,
     node: &mut Node,
@@ -116,12 +122,7 @@ fn replace(
         (true, true) => require_empty(tx, &holder)?,
         (false, false) => {}
     }
-    let takes_id = node.is_file() && holder.is_file() && node.box_id.is_none() && holder.box_id.is_some();
-    if takes_id && !super::attempts::any_open(tx, node.ino)? {
-        node.box_id = holder.box_id.take();
-        node.base = holder.base.take().map(|base| super::node::Base { generation: None, ..base });
-        node.time_refused = None;
-    }
+    memory::replaces(tx, node, &mut holder)?;
     let holder = delete(tx, to, holder, now)?;
     Ok(holder)
 }
@@ -130,6 +131,7 @@ fn exchange(tx: &mut Tx<'_>, mut a: Node, mut b: Node, now: Timestamp) -> Result
     if b.is_folder() {
         refuse_into_itself(tx, b.ino, a.parent)?;
     }
+    memory::exchange(tx, &mut a, &mut b)?;
     let (a_place, b_place) = ((a.parent, a.name.clone()), (b.parent, b.name.clone()));
     // The name index is unique: `a` steps aside under a name that no program can give.
     a.name = format!("\\exchange {}", a.ino);

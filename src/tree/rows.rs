@@ -2,12 +2,12 @@
 
 use super::error::TreeError;
 use super::node::{Attr, Base, Hold, Node, NodeKind, Presence};
-use crate::base::{BoxId, ContentId, Ino, LocalOnlyNames, Sha1Digest, Timestamp, fold};
+use crate::base::{BootClock, BoxId, ContentId, Ino, LocalOnlyNames, Sha1Digest, Timestamp, fold};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 pub(super) const COLUMNS: &str = "ino, kind, parent, name, deleted, size, mtime, ctime, atime, btime, mode, uid, gid, \
     content, generation, unsealed, box_id, base_parent, base_name, base_version, base_sha1, base_generation, \
-    base_mtime, complete, changed_at, dirty_since, hold, failures, time_refused";
+    base_mtime, complete, changed_at, dirty_since, hold, failures, time_refused, identity, born_at";
 
 pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Node> {
     let time = |i: usize| -> rusqlite::Result<Timestamp> { Ok(Timestamp::from_nanos(row.get(i)?)) };
@@ -50,6 +50,8 @@ pub(super) fn from_row(row: &Row<'_>) -> rusqlite::Result<Node> {
         hold: row.get::<_, Option<String>>(26)?.and_then(|text| serde_json::from_str(&text).ok()),
         failures: small(27)?,
         time_refused: row.get(28)?,
+        identity: row.get(29)?,
+        born_at: row.get::<_, Option<i64>>(30)?.map(|at| BootClock(at.max(0) as u64)),
     })
 }
 
@@ -145,7 +147,7 @@ fn update(db: &Connection, node: &Node) -> Result<(), TreeError> {
          atime = ?9, btime = ?10, mode = ?11, uid = ?12, gid = ?13, content = ?14, generation = ?15, unsealed = ?16, \
          box_id = ?17, base_parent = ?18, base_name = ?19, base_version = ?20, base_sha1 = ?21, base_generation = ?22, \
          base_mtime = ?23, complete = ?24, changed_at = ?25, dirty_since = ?26, hold = ?27, failures = ?28, \
-         time_refused = ?29, due = CASE WHEN ?26 IS NULL THEN NULL ELSE due END WHERE ino = ?1",
+         time_refused = ?29, identity = ?30, born_at = ?31, due = CASE WHEN ?26 IS NULL THEN NULL ELSE due END WHERE ino = ?1",
     )?
     .execute(params![
         node.ino.0 as i64,
@@ -177,6 +179,8 @@ fn update(db: &Connection, node: &Node) -> Result<(), TreeError> {
         hold,
         i64::from(node.failures),
         node.time_refused,
+        node.identity,
+        node.born_at.map(|at| at.0 as i64),
     ])?;
     Ok(())
 }

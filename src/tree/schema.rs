@@ -4,7 +4,7 @@ use super::error::TreeError;
 use rusqlite::Connection;
 
 /// The schema that this program writes. A later one is refused, an earlier one is upgraded step by step.
-const SCHEMA: i64 = 4;
+const SCHEMA: i64 = 5;
 
 const TABLES: &str = "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -106,6 +106,20 @@ CREATE INDEX nodes_conflict ON nodes (ino) WHERE deleted = 0 AND instr(name, ' (
 ",
 "
 CREATE INDEX nodes_deleted ON nodes (changed_at) WHERE deleted = 1 AND box_id IS NOT NULL;
+",
+"
+ALTER TABLE nodes ADD COLUMN identity INTEGER;
+ALTER TABLE nodes ADD COLUMN born_at INTEGER;
+CREATE UNIQUE INDEX nodes_identity ON nodes (identity) WHERE identity IS NOT NULL;
+CREATE INDEX contents_origin ON contents (origin_file) WHERE origin_file IS NOT NULL;
+CREATE TABLE names_left (
+  parent INTEGER NOT NULL, name TEXT NOT NULL,
+  holder INTEGER NOT NULL, identity INTEGER NOT NULL, born_at INTEGER,
+  left_at INTEGER NOT NULL,
+  trashed TEXT,
+  PRIMARY KEY (parent, name)
+) WITHOUT ROWID;
+CREATE INDEX names_left_at ON names_left (left_at);
 "];
 
 /// Milliseconds that a second connection waits for the lock; only a stray tool would hold one.

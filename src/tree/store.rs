@@ -4,8 +4,8 @@ use super::contents::{self, ContentRow, Place};
 use super::error::TreeError;
 use super::node::{Attr, Node, NodeKind, Presence};
 use super::remote::{self, Remote};
-use super::{rows, schema};
-use crate::base::{BoxId, ContentId, Ino, LocalOnlyNames, Timestamp};
+use super::{memory, rows, schema};
+use crate::base::{BootClock, BoxId, ContentId, Ino, LocalOnlyNames, Timestamp, boot_id};
 use lru::LruCache;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::num::NonZeroUsize;
@@ -44,6 +44,8 @@ pub(super) struct Tx<'a> {
     local_only: &'a LocalOnlyNames,
     written: Vec<Node>,
     removed: Vec<Ino>,
+    /// The boot clock as it was when the transaction began.
+    pub(super) boot: BootClock,
 }
 
 impl std::ops::Deref for Tx<'_> {
@@ -85,7 +87,7 @@ impl Tx<'_> {
     }
 
     fn commit(self) -> Result<(), TreeError> {
-        let Tx { db, hot, names, written, removed, local_only: _ } = self;
+        let Tx { db, hot, names, written, removed, local_only: _, boot: _ } = self;
         db.commit()?;
         for node in written {
             if let Some(old) = hot.peek(&node.ino) {
@@ -138,6 +140,7 @@ impl Tree {
             if check {
                 schema::check(&db)?;
             }
+            memory::begin_boot(&db, &boot_id())?;
             Tree::with(db)
         };
         open().map_err(TreeError::or_damaged)
@@ -198,13 +201,22 @@ impl Tree {
     pub(super) fn write<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, TreeError>) -> Result<T, TreeError> {
         #[cfg(test)]
         self.fuse.burn()?;
+        let boot = self.boot_clock();
         let mut inner = self.lock();
         let Inner { db, hot, names, local_only } = &mut *inner;
         let db = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut tx = Tx { db, hot, names, local_only, written: Vec::new(), removed: Vec::new() };
+        let mut tx = Tx { db, hot, names, local_only, written: Vec::new(), removed: Vec::new(), boot };
         let value = work(&mut tx)?;
         tx.commit()?;
         Ok(value)
+    }
+
+    fn boot_clock(&self) -> BootClock {
+        #[cfg(test)]
+        if let Some(at) = self.fuse.boot_clock() {
+            return at;
+        }
+        BootClock::now()
     }
 
     /// Sets which names stay on this machine. Nodes that Box does not have are held, or sent, accordingly.

@@ -40,6 +40,7 @@ fn item(id: &str, name: &str, sequence: u64) -> Remote {
         rights: Rights::default(),
         lock: None,
         url: None,
+        public: false,
     }
 }
 

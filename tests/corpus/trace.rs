@@ -38,6 +38,8 @@ pub struct Trace {
     pub versions_slow: usize,
     /// Calls that change something in Box, in one go.
     pub calls: usize,
+    /// More where calls that may go in either order need another one in one of the two.
+    pub calls_most: usize,
     /// Files that the program leaves beside the document and that go to Box.
     pub leaves: Vec<String>,
     /// Files that it leaves and that stay on this machine.
@@ -168,6 +170,7 @@ impl Trace {
         let number = |key: &str| field(key).map(|text| text.parse::<usize>().unwrap());
         let list = |key: &str| field(key).map_or(Vec::new(), |text| text.split(", ").map(str::to_owned).collect());
         let versions = number("versions").unwrap();
+        let calls = number("calls").unwrap();
         let step = |line: &str| parse(line).unwrap_or_else(|| panic!("{name}: not a step: {line}"));
         Trace {
             name: name.to_owned(),
@@ -177,7 +180,8 @@ impl Trace {
             beside: list("beside").iter().map(|text| seed(text)).collect(),
             versions,
             versions_slow: number("versions-slow").unwrap_or(versions),
-            calls: number("calls").unwrap(),
+            calls,
+            calls_most: number("calls-most").unwrap_or(calls),
             leaves: list("leaves"),
             stays: list("stays"),
             note: field("note").unwrap_or_default().to_owned(),

@@ -74,6 +74,8 @@ points! {
         a_delete_leaving: "delete.leaving" 1 DELETED Promised NOTHING;
         a_delete_answered: "delete.answered" 1 DELETED Promised NOTHING;
         a_delete_of_a_folder_answered: "delete.answered" 1 DELETED_FOLDER Promised NOTHING;
+        a_copy_leaving: "copy.leaving" 1 SAVED_WITH_BACKUP Promised NOTHING;
+        a_copy_answered: "copy.answered" 1 SAVED_WITH_BACKUP Promised NOTHING;
         a_restore_from_the_trash_leaving: "restore.leaving" 1 EDITED_IN_TRASH Promised NOTHING;
         a_restore_from_the_trash_answered: "restore.answered" 1 EDITED_IN_TRASH Promised NOTHING;
         an_upload_whose_answer_was_lost: "call.unknown" 1 LOST_ANSWER Promised NOTHING;

@@ -183,6 +183,17 @@ pub const CONFLICT: Story = Story {
     trashed: 0,
 };
 
+/// A save that keeps a backup, as many editors do.
+pub const SAVED_WITH_BACKUP: Story = Story {
+    before: |_, root| save(&root.join("doc"), &small(1)),
+    act: |_, root| {
+        fs::rename(root.join("doc"), root.join("doc~"))?;
+        save(&root.join("doc"), &small(2))
+    },
+    end: || vec![("/doc", vec![small(1), small(2)]), ("/doc~", vec![small(1)])],
+    trashed: 0,
+};
+
 /// Somebody else puts the file into the trash at the same time: its id comes back with the version written here.
 pub const EDITED_IN_TRASH: Story = Story {
     before: |_, root| save(&root.join("doc"), &small(1)),

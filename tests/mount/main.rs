@@ -7,6 +7,7 @@
 #[macro_use]
 mod support;
 
+mod account;
 mod arrival;
 mod attributes;
 mod cache;

@@ -20,6 +20,7 @@ fn readers_of_a_file_renamed_over_keep_the_old_bytes(mode: Mode) {
     std::fs::write(mount.at("doc"), &old).unwrap();
     std::fs::write(mount.at("next"), &new).unwrap();
     mount.wait();
+    let id = world.in_box("/doc").id;
     let mut reader = File::open(mount.at("doc")).unwrap();
     std::fs::rename(mount.at("next"), mount.at("doc")).unwrap();
     assert!(std::fs::read(mount.at("doc")).unwrap() == new);
@@ -27,7 +28,7 @@ fn readers_of_a_file_renamed_over_keep_the_old_bytes(mode: Mode) {
     let mut seen = Vec::new();
     reader.read_to_end(&mut seen).unwrap();
     assert!(seen == old);
-    world.expect_bytes("/doc", &new);
+    assert_eq!(world.expect_bytes("/doc", &new).id, id, "the document is its name");
     assert!(world.emulator.find("/next").is_none());
 }
 

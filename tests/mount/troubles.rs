@@ -106,7 +106,8 @@ fn a_rename_that_box_refuses_is_rolled_back_and_told() {
     forbid(&world, "PUT", "/2.0/files/*");
     fs::rename(mount.at("doc"), mount.at("folder/paper")).unwrap();
     // Somebody needs the name meanwhile: both are kept.
-    fs::write(mount.at("doc"), "another").unwrap();
+    fs::create_dir(mount.at("doc")).unwrap();
+    fs::write(mount.at("doc/note"), "another").unwrap();
     let what = noticed(&mount, "doc");
     assert!(what.contains("Box refused to make it 'folder/paper'"), "{what}");
     mount.wait();
@@ -114,7 +115,7 @@ fn a_rename_that_box_refuses_is_rolled_back_and_told() {
     world.expect_bytes("/doc", b"precious");
     assert!(world.emulator.find("/folder/paper").is_none());
     let copy = conflicts(&mount)["conflicts"][0]["copy"].as_str().unwrap().to_owned();
-    world.expect_bytes(&format!("/{copy}"), b"another");
+    world.expect_bytes(&format!("/{copy}/note"), b"another");
 }
 
 #[test]
@@ -125,6 +126,7 @@ fn a_notice_outlives_the_daemon() {
     mount.wait();
     forbid(&world, "DELETE", "*");
     fs::remove_file(mount.at("doc")).unwrap();
+    mount.wait();
     noticed(&mount, "doc");
     mount.kill();
     let mount = world.mount();

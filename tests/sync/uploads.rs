@@ -118,11 +118,11 @@ fn bytes_that_change_while_they_are_sent_are_sent_again_as_a_whole() {
 }
 
 #[test]
-fn two_names_are_swapped_without_a_byte() {
+fn two_old_files_swap_their_names_without_a_byte() {
     let mut rig = Rig::new(Options::default());
-    rig.save("a", b"first");
-    rig.save("b", b"second");
-    rig.settled();
+    rig.emulator().act().write_file("/a", b"first").unwrap();
+    rig.emulator().act().write_file("/b", b"second").unwrap();
+    rig.list(rig.node("").unwrap().ino);
     let (a, b) = (rig.id("/a"), rig.id("/b"));
     rig.kill();
     rig.rename("a", "b", RenameHow::Exchange);

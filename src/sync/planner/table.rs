@@ -25,6 +25,8 @@ fn node(kind: NodeKind) -> Node {
         hold: None,
         failures: 0,
         time_refused: None,
+        identity: None,
+        born_at: None,
     }
 }
 
@@ -38,6 +40,7 @@ fn picture(node: Node) -> Picture {
         slot: None,
         inside: Inside::Nothing,
         name_wanted: false,
+        needed: false,
     }
 }
 
@@ -73,6 +76,7 @@ fn remote(node: &Node) -> Remote {
         rights: Rights::default(),
         lock: None,
         url: None,
+        public: false,
     }
 }
 

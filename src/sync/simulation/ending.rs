@@ -44,6 +44,7 @@ impl World {
         self.all_is_clean()?;
         self.one_more_pass()?;
         self.same_everywhere()?;
+        self.look_at_ids()?;
         self.no_bytes_lost()?;
         self.bounded()
     }
@@ -60,7 +61,7 @@ impl World {
             } else if !self.outcomes.is_empty() {
                 self.hear(0)?;
             } else if let Some(at) = self.next_tick()? {
-                self.now = self.now.max(at);
+                self.pass(at.since(self.now));
                 self.feed(Event::Tick)?;
             } else {
                 return Ok(());
@@ -126,11 +127,12 @@ impl World {
         Ok(())
     }
 
-    /// I8: no more versions than saves, and one for each fault. I9: no conflict copy that nobody's edit made.
+    /// I8: no more versions than saves and renames, and one for each fault. I9: no conflict copy that nobody's edit made.
     fn bounded(&self) -> Verdict {
         let versions: usize = self.cloud.all().map(|(_, held)| held.versions.len()).sum();
-        if !self.shared && versions > self.saves + self.faults {
-            return Err(format!("I8: {versions} versions of {} saves and {} faults", self.saves, self.faults));
+        if !self.shared && versions > self.saves + self.moves + self.faults {
+            let (saves, moves, faults) = (self.saves, self.moves, self.faults);
+            return Err(format!("I8: {versions} versions of {saves} saves, {moves} renames and {faults} faults"));
         }
         let copies = |seen: &Snapshot| seen.iter().filter(|(p, s)| is_conflict_name(p) && **s != Seen::Folder).count();
         let copies = copies(&self.cloud.snapshot());

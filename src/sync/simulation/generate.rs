@@ -13,6 +13,8 @@ struct Taste {
     moves: bool,
     shared: bool,
     hasty: bool,
+    /// Files grow old.
+    aged: bool,
     /// Few different bytes, often written in place.
     alike: bool,
 }
@@ -32,6 +34,7 @@ pub fn trace(seed: u64, shared: bool) -> Vec<Step> {
         shared,
         hasty: rng.bool(),
         alike: rng.u8(..3) == 0,
+        aged: rng.u8(..3) == 0,
     };
     let mut mark = 0;
     (0..rng.usize(STEPS)).map(|_| step(&mut rng, &taste, &mut mark)).collect()
@@ -62,6 +65,7 @@ fn step(rng: &mut Rng, taste: &Taste, mark: &mut u8) -> Step {
         40..58 => Step::Do(rng.u8(..4), fault(rng, taste)),
         58..62 => Step::Tell(rng.u8(..8)),
         62..78 => Step::Hear(rng.u8(..4)),
+        78..80 if taste.aged => Step::Wait(700_000),
         78..90 => Step::Wait(if taste.hasty { rng.u32(..1500) } else { rng.u32(..40_000) }),
         90 => Step::Hurry,
         91 => Step::Tell(rng.u8(..8)),

@@ -142,6 +142,7 @@ impl World {
         }
         self.agree(&Step::Open(slot, path), is, should)?;
         if let Some(((ino, content), posix)) = opened {
+            self.inos.insert(posix, ino);
             self.open.insert(slot, OpenFile { ino, content, posix });
             if empty {
                 self.posix.write(posix, Vec::new(), self.now.secs);
@@ -182,8 +183,11 @@ impl World {
             return Ok((ino, row.id));
         }
         let content = match node.content {
-            Some(id) => id,
-            None => {
+            Some(id) if self.warm(id) => {
+                self.tree.save_ranges(id, None)?;
+                id
+            }
+            _ => {
                 let bytes = self.cold(node).ok_or(TreeError::NotFound)?;
                 let mut row = self.tree.cold_content(ino, Place::Cache)?;
                 row.ranges = None;

@@ -3,6 +3,7 @@
 
 mod cloud;
 mod disk;
+mod documents;
 mod ending;
 mod generate;
 mod local;

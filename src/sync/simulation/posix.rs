@@ -1,6 +1,7 @@
 //! What programs have to see: a plain file system in memory, with Box's one deviation (names that differ only in case cannot
 //! be together in one folder).
 
+use super::documents::Documents;
 use crate::base::fold;
 use std::collections::BTreeMap;
 
@@ -23,6 +24,8 @@ enum Thing {
 pub struct Posix {
     things: BTreeMap<u64, Thing>,
     next: u64,
+    /// Which document each file is.
+    pub documents: Documents,
 }
 
 const ROOT: u64 = 0;
@@ -35,7 +38,11 @@ type Outcome<T> = Result<T, Refused>;
 
 impl Default for Posix {
     fn default() -> Posix {
-        Posix { things: BTreeMap::from([(ROOT, Thing::Folder(BTreeMap::new()))]), next: 1 }
+        Posix {
+            things: BTreeMap::from([(ROOT, Thing::Folder(BTreeMap::new()))]),
+            next: 1,
+            documents: Documents::default(),
+        }
     }
 }
 
@@ -103,7 +110,11 @@ impl Posix {
         if let Some(&id) = self.names(folder)?.get(name) {
             return if matches!(self.things[&id], Thing::File { .. }) { Ok(id) } else { Err(Refused) };
         }
-        self.add(folder, name, Thing::File { bytes: Vec::new(), mtime_secs: now_secs })
+        let id = self.add(folder, name, Thing::File { bytes: Vec::new(), mtime_secs: now_secs })?;
+        self.documents.born(id);
+        let named = self.named();
+        self.documents.comes(id, (folder, name), |other| named.contains(&other));
+        Ok(id)
     }
 
     pub fn mkdir(&mut self, path: &str) -> Outcome<()> {
@@ -146,6 +157,7 @@ impl Posix {
         if matches!(self.things[&id], Thing::Folder(_)) {
             return Err(Refused);
         }
+        self.documents.leaves(id, (folder, name));
         self.names_mut(folder).remove(name);
         Ok(())
     }
@@ -156,8 +168,23 @@ impl Posix {
         if !self.names(id)?.is_empty() {
             return Err(Refused);
         }
+        self.documents.left.remove(&(folder, name.to_owned()));
         self.names_mut(folder).remove(name);
         Ok(())
+    }
+
+    /// The files that have names, with their paths.
+    pub fn files(&self) -> Vec<(String, u64)> {
+        let paths = self.snapshot().into_iter().filter(|(_, seen)| *seen != Seen::Folder).map(|(path, _)| path);
+        paths.filter_map(|path| self.find(&path).ok().map(|id| (path, id))).collect()
+    }
+
+    fn named(&self) -> Vec<u64> {
+        self.files().into_iter().map(|(_, id)| id).collect()
+    }
+
+    fn is_file(&self, id: u64) -> bool {
+        matches!(self.things.get(&id), Some(Thing::File { .. }))
     }
 
     fn is_inside(&self, at: u64, top: u64) -> bool {
@@ -187,8 +214,21 @@ impl Posix {
             Some((Thing::Folder(_), Thing::Folder(names))) if names.is_empty() => {}
             Some(_) => return Err(Refused),
         }
+        if self.is_file(moved) {
+            self.documents.leaves(moved, (from_folder, from_name));
+        } else {
+            self.documents.left.remove(&(from_folder, from_name.to_owned()));
+        }
         self.names_mut(from_folder).remove(from_name);
         self.names_mut(to_folder).insert(to_name.to_owned(), moved);
+        match holder {
+            Some(holder) if self.is_file(moved) => self.documents.replaces(moved, holder),
+            None if self.is_file(moved) => {
+                let named = self.named();
+                self.documents.comes(moved, (to_folder, to_name), |other| named.contains(&other));
+            }
+            _ => {}
+        }
         Ok(())
     }
 
@@ -200,6 +240,9 @@ impl Posix {
         }
         if self.is_inside(b_folder, x) || self.is_inside(a_folder, y) {
             return Err(Refused);
+        }
+        if self.is_file(x) && self.is_file(y) {
+            self.documents.exchange(x, y);
         }
         self.names_mut(a_folder).insert(a_name.to_owned(), y);
         self.names_mut(b_folder).insert(b_name.to_owned(), x);

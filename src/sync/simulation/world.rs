@@ -4,15 +4,15 @@ use super::cloud::Cloud;
 use super::disk::Disk;
 use super::posix::{Posix, Seen, Snapshot};
 use super::step::{Fault, Step};
-use crate::base::{BoxId, Ino, Timestamp};
+use crate::base::{AttemptId, BootClock, BoxId, ContentId, Ino, Timestamp};
 use crate::box_api::{ApiError, Item, Meaning};
 use crate::sync::call::{Call, Target};
 use crate::sync::core::Core;
 use crate::sync::effect::{Effect, Event, SealResult};
 use crate::sync::executor::local_error;
 use crate::sync::planner::OpenState;
-use crate::tree::{Ask, Attr, Node, Presence, Tree};
-use std::collections::BTreeMap;
+use crate::tree::{Ask, Attr, ContentState, Node, Presence, Tree};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -64,6 +64,14 @@ pub struct World {
     /// Calls lost or repeated because of a fault.
     pub faults: usize,
     pub foreign_edits: usize,
+    /// Renames of programs: each may make a version, or a copy of what lost its id.
+    pub moves: usize,
+    /// Deletions that left when a program had asked for them.
+    deletes: BTreeSet<AttemptId>,
+    /// The node of each file of the POSIX model.
+    pub inos: BTreeMap<u64, Ino>,
+    /// The id that each document has in Box.
+    ids: BTreeMap<u64, String>,
     /// Events told.
     heard: u64,
     /// The next event finds the engine dying before this transaction.
@@ -91,6 +99,7 @@ impl World {
         tree.end_listing(Ino::ROOT, listing, Timestamp::default(), 10).expect("an end");
         let disk = Arc::default();
         let core = core(&tree, &disk);
+        tree.set_boot_clock(BootClock(0));
         World {
             tree,
             disk,
@@ -107,6 +116,10 @@ impl World {
             saves: 0,
             faults: 0,
             foreign_edits: 0,
+            moves: 0,
+            inos: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            deletes: BTreeSet::new(),
             heard: 0,
             doomed: None,
             told: Vec::new(),
@@ -121,11 +134,17 @@ impl World {
         self.core.next_tick().map_err(|e| e.to_string())
     }
 
+    /// Time passes, for both clocks.
+    pub fn pass(&mut self, span: Duration) {
+        self.now = self.now.after(span);
+        self.tree.set_boot_clock(BootClock(self.now.to_nanos() as u64 / 1_000_000));
+    }
+
     /// Something happens to the engine.
     pub fn feed(&mut self, event: Event) -> Verdict {
         self.told.push(format!("    {} <- {}", self.now.secs % 100_000, brief(&format!("{event:?}"))));
         // No two things happen at one instant.
-        self.now = self.now.after(Duration::from_millis(1));
+        self.pass(Duration::from_millis(1));
         if let Some(transactions) = self.doomed.take() {
             self.tree.break_after(transactions);
         }
@@ -135,6 +154,13 @@ impl World {
         match applied {
             Ok(effects) => {
                 for effect in effects {
+                    if let Effect::Call { attempt, call: Call::Delete { item, .. }, .. } = &effect {
+                        let deleted = self.tree.by_item(item).map_err(|e| e.to_string())?;
+                        if deleted.is_none_or(|n| n.presence == Presence::Here) {
+                            return Err(format!("I3: {item} is to be deleted, and no program asked for that"));
+                        }
+                        self.deletes.insert(*attempt);
+                    }
                     self.told.push(format!("    -> {}", brief(&format!("{effect:?}"))));
                     self.tasks.push(Task::Effect(effect));
                 }
@@ -153,7 +179,7 @@ impl World {
         self.faults += 1;
         self.core = core(&self.tree, &self.disk);
         self.tree.attempts_after_start(self.now).map_err(|e| e.to_string())?;
-        self.tree.hurry(self.now).map_err(|e| e.to_string())?;
+        self.tree.resume(self.now).map_err(|e| e.to_string())?;
         self.feed(Event::Tick)
     }
 
@@ -162,7 +188,7 @@ impl World {
         self.foreign_edits += usize::from(step.is_foreign());
         match *step {
             Step::Wait(ms) => {
-                self.now = self.now.after(Duration::from_millis(u64::from(ms)));
+                self.pass(Duration::from_millis(u64::from(ms)));
                 self.feed(Event::Tick)?;
             }
             Step::Do(n, fault) => self.perform(n, fault)?,
@@ -176,9 +202,39 @@ impl World {
             Step::TheyRename(from, to) => self.cloud.they_rename(from, to),
             Step::TheyDelete(path) => self.cloud.they_delete(path),
             Step::TheyMkdir(path) => self.cloud.they_mkdir(path),
-            _ => self.local(step)?,
+            _ => {
+                self.prepare_documents();
+                self.moves += usize::from(matches!(step, Step::Rename(..) | Step::Exchange(..)));
+                self.local(step)?;
+            }
         }
-        self.look_at_mount()
+        self.look_at_mount()?;
+        self.look_at_ids()
+    }
+
+    /// What the reference has to know of Box before a program's step.
+    fn prepare_documents(&mut self) {
+        let in_box = self.inos.iter().filter(|(_, ino)| self.tree.is_in_box(**ino)).map(|(file, _)| *file).collect();
+        self.posix.documents.in_box = in_box;
+        self.posix.documents.now_ms = self.now.to_nanos() as u64 / 1_000_000;
+    }
+
+    /// I6: a document keeps its id for as long as Box has it.
+    pub fn look_at_ids(&mut self) -> Verdict {
+        if self.shared {
+            return Ok(());
+        }
+        for (path, file) in self.posix.files() {
+            let (Some(document), Some(ino)) = (self.posix.documents.of(file), self.inos.get(&file)) else { continue };
+            let Ok(node) = self.tree.node(*ino) else { return Err(format!("I6: '{path}' is node {ino} no more")) };
+            let Some(id) = node.box_id else { continue };
+            let known = self.ids.entry(document).or_insert_with(|| id.clone());
+            if *known != id {
+                return Err(format!("I6: '{path}' was item {known} and is item {id}"));
+            }
+            *known = id;
+        }
+        Ok(())
     }
 
     pub fn hear(&mut self, n: u8) -> Verdict {
@@ -224,11 +280,12 @@ impl World {
         self.told.push(format!("    performs {}", brief(&format!("{task:?}"))));
         match task {
             Task::Effect(Effect::Call { attempt, ino, call }) => {
-                let result = self.call(ino, &call, fault)?;
+                let result = self.call(attempt, ino, &call, fault)?;
                 self.told.push(format!("       gives {}", brief(&format!("{result:?}"))));
                 self.outcomes.push(Event::Answered { attempt, ino, call: Box::new(call), result });
             }
             Task::Effect(Effect::Seal { ino, content, open }) => {
+                self.warm(content);
                 let result = match self.disk().get(content) {
                     None => SealResult::Unreadable("it is gone".to_owned()),
                     Some(data) if data.writers > 0 => SealResult::Busy,
@@ -253,7 +310,12 @@ impl World {
                 let stamp = || disk.lock().expect("no thread panics").get(content).map(|d| d.stored_stamp());
                 self.tree.move_to_cache(content, stamp).map_err(|e| e.to_string())?;
             }
-            Task::Effect(Effect::Complete { ino, .. }) => self.outcomes.push(Event::Completed { ino, result: Ok(()) }),
+            Task::Effect(Effect::Complete { ino, content }) => {
+                let whole = self.warm(content);
+                self.tree.save_ranges(content, None).map_err(|e| e.to_string())?;
+                let result = if whole { Ok(()) } else { Err(crate::tree::AskError::Gone) };
+                self.outcomes.push(Event::Completed { ino, result });
+            }
             Task::Effect(
                 Effect::Fetch(_)
                 | Effect::Ahead(_)
@@ -283,6 +345,7 @@ impl World {
 
     fn call(
         &mut self,
+        attempt: AttemptId,
         ino: Ino,
         call: &Call,
         fault: Fault,
@@ -297,7 +360,7 @@ impl World {
             Fault::Blocked => return error(Meaning::Blocked),
             Fault::Fine | Fault::AnswerLost => {}
         }
-        let before = self.based_on(ino, call)?;
+        let before = self.based_on(attempt, ino, call)?;
         let result = self.cloud.perform(call, &self.disk.lock().expect("no thread panics"));
         if result.is_ok()
             && let Some(wrong) = before
@@ -311,7 +374,7 @@ impl World {
     }
 
     /// What is wrong if Box carries this call out as things stand (I3: nothing unseen is overwritten or deleted).
-    fn based_on(&self, ino: Ino, call: &Call) -> Result<Option<String>, String> {
+    fn based_on(&self, attempt: AttemptId, ino: Ino, call: &Call) -> Result<Option<String>, String> {
         match call {
             Call::Upload(upload) => {
                 let Target::Version { file_id, base_version, .. } = &upload.target else { return Ok(None) };
@@ -322,9 +385,18 @@ impl World {
             }
             // A listing just before is all that can be had (DESIGN.md section 6): somebody may be quicker.
             Call::Delete { recursive: true, .. } if self.shared => Ok(None),
+            // Name memory may have given the id to a live file since the call left.
+            Call::Delete { item, .. } if !item.is_folder() && self.is_here(item)? => {
+                Ok((!self.deletes.contains(&attempt)).then(|| format!("I3: {item} is deleted, unasked")))
+            }
             Call::Delete { item, .. } => self.unseen(item),
             Call::CreateFolder { .. } | Call::Copy { .. } | Call::Update { .. } | Call::Restore { .. } => Ok(None),
         }
+    }
+
+    fn is_here(&self, item: &BoxId) -> Result<bool, String> {
+        let node = self.tree.by_item(item).map_err(|e| e.to_string())?;
+        Ok(node.is_some_and(|n| n.presence == Presence::Here))
     }
 
     /// A version at or below `item` that the mount has not seen, or that no program deleted.
@@ -388,7 +460,7 @@ impl World {
 
     fn bytes(&self, node: &Node) -> Result<String, String> {
         let bytes = match node.content {
-            Some(id) => self.disk().get(id).map(|d| d.bytes.clone()),
+            Some(id) => self.disk().get(id).map(|d| d.bytes.clone()).or_else(|| self.origin(id)),
             None => self.cold(node),
         };
         let bytes = bytes.ok_or_else(|| format!("the bytes of '{}' are nowhere: {node:?}", node.name))?;
@@ -400,6 +472,25 @@ impl World {
         let version = node.base.as_ref()?.version.as_ref()?;
         let held = self.cloud.held(&node.item()?)?;
         held.versions.iter().find(|v| v.id == *version).map(|v| v.bytes.clone())
+    }
+
+    /// The bytes of a clean content of which nothing is here.
+    fn origin(&self, content: ContentId) -> Option<Vec<u8>> {
+        let row = self.tree.content(content).ok().flatten().filter(|row| row.state == ContentState::Clean)?;
+        let origin = row.origin?;
+        let held = self.cloud.held(&BoxId::file(origin.file_id))?;
+        held.versions.iter().find(|v| v.id == origin.version).map(|v| v.bytes.clone())
+    }
+
+    /// The data file of a clean content is made if it is not there. Returns whether there is one.
+    pub fn warm(&mut self, content: ContentId) -> bool {
+        let there = self.disk().get(content).is_some();
+        if !there && let Some(bytes) = self.origin(content) {
+            let now = self.now;
+            self.disk().create(content, bytes, now);
+            return true;
+        }
+        there
     }
 
     /// I5: without others' edits the mount equals the POSIX model at every moment.

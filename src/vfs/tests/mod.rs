@@ -281,5 +281,6 @@ fn remote(id: BoxId, name: &str, bytes: &[u8]) -> Remote {
         rights: Rights::default(),
         lock: None,
         url: None,
+        public: false,
     }
 }

@@ -1,0 +1,115 @@
+//! Which document a file is, by the rule of DESIGN.md section 6 (name memory) and the local trace alone: the reference that the ids in
+//! Box are compared with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A name in a folder.
+type Place<'p> = (u64, &'p str);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Document {
+    pub number: u64,
+    /// On the boot clock.
+    born_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    holder: u64,
+    document: Document,
+    at_ms: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Documents {
+    of: BTreeMap<u64, Document>,
+    pub(super) left: BTreeMap<(u64, String), LeftName>,
+    next: u64,
+    pub now_ms: u64,
+    /// Files that Box has, or may have, as the last step found it.
+    pub in_box: BTreeSet<u64>,
+}
+
+/// What a name remembers.
+#[derive(Debug, Clone, Copy)]
+pub struct LeftName(Left);
+
+const REMEMBERED_MS: u64 = 30_000;
+const YOUNG_MS: u64 = 600_000;
+
+impl Documents {
+    pub fn of(&self, file: u64) -> Option<u64> {
+        self.of.get(&file).map(|d| d.number)
+    }
+
+    pub fn born(&mut self, file: u64) {
+        self.next += 1;
+        self.of.insert(file, Document { number: self.next, born_ms: self.now_ms });
+    }
+
+    pub fn leaves(&mut self, file: u64, (folder, name): Place<'_>) {
+        let left = Left { holder: file, document: self.of[&file], at_ms: self.now_ms };
+        self.left.insert((folder, name.to_owned()), LeftName(left));
+    }
+
+    /// A file has come to a name that was free.
+    pub fn comes(&mut self, file: u64, (folder, name): Place<'_>, is_named: impl Fn(u64) -> bool) {
+        let Some(&LeftName(left)) = self.left.get(&(folder, name.to_owned())) else { return };
+        let late = left.at_ms + REMEMBERED_MS < self.now_ms;
+        let owner = self.of.iter().find(|(_, d)| d.number == left.document.number).map(|(owner, _)| *owner);
+        let Some(owner) = owner.filter(|owner| *owner != file && self.in_box.contains(owner)) else { return };
+        if late || !self.may_take(file) || (is_named(owner) && owner != left.holder) {
+            return;
+        }
+        if left.document.born_ms >= self.of[&file].born_ms && self.is_young(&left.document) {
+            return;
+        }
+        if is_named(owner) {
+            let taken = self.of[&owner];
+            self.born(owner);
+            self.of.insert(file, taken);
+            self.swap_presence(file, owner);
+        } else {
+            self.swap(file, owner);
+        }
+    }
+
+    pub fn replaces(&mut self, file: u64, holder: u64) {
+        if self.in_box.contains(&holder) && (self.may_take(file) || !self.may_take(holder)) {
+            self.swap(file, holder);
+        }
+    }
+
+    pub fn exchange(&mut self, a: u64, b: u64) {
+        let stays = |x, y| self.may_take(x) && self.in_box.contains(&y);
+        if stays(a, b) || stays(b, a) {
+            self.swap(a, b);
+        }
+    }
+
+    fn is_young(&self, document: &Document) -> bool {
+        self.now_ms - document.born_ms < YOUNG_MS
+    }
+
+    fn may_take(&self, file: u64) -> bool {
+        self.is_young(&self.of[&file]) || !self.in_box.contains(&file)
+    }
+
+    fn swap(&mut self, a: u64, b: u64) {
+        let (of_a, of_b) = (self.of[&a], self.of[&b]);
+        self.of.insert(a, of_b);
+        self.of.insert(b, of_a);
+        self.swap_presence(a, b);
+    }
+
+    fn swap_presence(&mut self, a: u64, b: u64) {
+        let (in_a, in_b) = (self.in_box.contains(&a), self.in_box.contains(&b));
+        for (file, there) in [(a, in_b), (b, in_a)] {
+            if there {
+                self.in_box.insert(file)
+            } else {
+                self.in_box.remove(&file)
+            };
+        }
+    }
+}
