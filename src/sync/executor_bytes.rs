@@ -6,7 +6,7 @@ use super::executor::Executor;
 use super::executor_fetch as fetching;
 use super::rebuild::identity;
 use crate::base::{ContentId, failpoint};
-use crate::content::{Content, ContentError, DataFile, Identity, Place, Ranges, Saved, Sealing};
+use crate::content::{Content, ContentError, DataFile, Place, Ranges, Saved, Sealing};
 use crate::tree::{self, AskError, ContentRow, ContentState, Pins, Tree};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,10 +51,7 @@ async fn to_spool(executor: &Executor, file: &Arc<DataFile>, row: &ContentRow) -
     }
     let (tree, content, file, ino) = (executor.tree.clone(), executor.content.clone(), file.clone(), row.ino);
     blocking(move || {
-        let node = tree.node(ino).map_err(|e| e.to_string())?;
-        let folder = tree.node(node.parent).map_err(|e| e.to_string())?;
-        let (parent, parent_box_id) = (node.parent, folder.box_id);
-        let identity = Identity { ino, parent, parent_box_id, name: node.name, box_id: node.box_id };
+        let identity = identity(&tree, ino, file.is_whole()).map_err(|e| e.to_string())?;
         content.to_spool(&file, &identity).map(drop).map_err(|e| e.to_string())
     })
     .await

@@ -191,6 +191,8 @@ fn blank(folder: &Node, name: String, kind: NodeKind, now: Timestamp) -> Node {
         hold: None,
         failures: 0,
         time_refused: None,
+        identity: None,
+        born_at: None,
     }
 }
 
