@@ -17,7 +17,7 @@ use super::effect::{Effect, Event};
 use super::news::{POSITION, Stream};
 use super::planner::{FolderMemory, OpenState, Plan, Wait, plan};
 use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint};
-use crate::tree::{Ask, AskError, Attempt, Finish, Listed, Picture, Presence, PushAsk, Tree, TreeError};
+use crate::tree::{Ask, AskError, Attempt, Finish, Listed, Picture, Presence, PushAsk, Rest, Tree, TreeError};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -286,17 +286,7 @@ impl Core {
                 self.tree.clean(ino)?;
                 self.answer_pushes(ino)?;
             }
-            Plan::Forget => {
-                let parent = picture.node.parent;
-                let Some(contents) = self.tree.forget(ino, now)? else {
-                    self.wait(&picture, &Wait::ChildrenFirst, now)?;
-                    return Ok(true);
-                };
-                out.extend(contents.into_iter().map(Effect::Drop));
-                failpoint("forget.recorded");
-                self.sessions_changed(now);
-                self.tree.set_due(parent, Some(now))?;
-            }
+            Plan::Forget => self.forget(&picture, now, out)?,
             Plan::Seal(content) => return self.seal(ino, content, false, out),
             Plan::SealOpen(content) => return self.seal(ino, content, true, out),
             Plan::Complete(content) => self.complete(ino, content, out)?,
@@ -344,6 +334,19 @@ impl Core {
             Plan::Wait(wait) => self.wait(&picture, &wait, now)?,
         }
         Ok(true)
+    }
+
+    fn forget(&mut self, picture: &Picture, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+        let node = &picture.node;
+        let forgotten = self.tree.forget(node.ino, now)?;
+        out.extend(forgotten.contents.into_iter().map(Effect::Drop));
+        if forgotten.rest == Rest::Waits {
+            return self.wait(picture, &Wait::ChildrenFirst, now);
+        }
+        failpoint("forget.recorded");
+        self.sessions_changed(now);
+        let next = if forgotten.rest == Rest::More { node.ino } else { node.parent };
+        self.tree.set_due(next, Some(now))
     }
 
     fn rebase(&mut self, ino: Ino, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {

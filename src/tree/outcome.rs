@@ -73,59 +73,6 @@ impl Tree {
     pub fn lost(&self, id: &BoxId, now: Timestamp) -> Result<(), TreeError> {
         self.write(|tx| deleted(tx, id, false, now))
     }
-
-    /// Removes a deleted node that Box does not have, and the deleted nodes below it. Returns the contents whose data files are to
-    /// be removed; `None`: something below, moved here from elsewhere, is still in Box and goes first.
-    pub fn forget(&self, ino: Ino, now: Timestamp) -> Result<Option<Vec<ContentId>>, TreeError> {
-        self.write(|tx| {
-            let mut nodes = vec![tx.node(ino)?];
-            let mut at = 0;
-            while let Some(node) = nodes.get(at) {
-                let below = deleted_below(tx, node.ino)?;
-                nodes.extend(below);
-                at += 1;
-            }
-            let mut kept = false;
-            for node in &nodes[1..] {
-                if is_in_box(tx, node)? || attempts::any_open(tx, node.ino)? {
-                    tx.due(node.ino, Some(now))?;
-                    kept = true;
-                }
-            }
-            if kept {
-                return Ok(None);
-            }
-            let mut contents = Vec::new();
-            forget_all(tx, &nodes, &mut contents)?;
-            Ok(Some(contents))
-        })
-    }
-}
-
-/// The deleted nodes in a folder.
-pub(super) fn deleted_below(tx: &Tx<'_>, folder: Ino) -> Result<Vec<Node>, TreeError> {
-    let sql = format!("SELECT {} FROM nodes WHERE parent = ?1 AND deleted = 1", rows::COLUMNS);
-    Ok(tx.prepare_cached(&sql)?.query_map([folder.0 as i64], rows::from_row)?.collect::<Result<_, _>>()?)
-}
-
-/// Whether Box has the node's item, as far as it told: neither the item nor the folder that it is in went to the trash.
-fn is_in_box(tx: &Tx<'_>, node: &Node) -> Result<bool, TreeError> {
-    let Some(item) = node.item() else { return Ok(false) };
-    let Some(remote) = remote::get(tx, &item)?.filter(|remote| !remote.trashed) else { return Ok(false) };
-    let folder = remote.parent.map(|id| remote::get(tx, &BoxId::folder(id))).transpose()?.flatten();
-    Ok(folder.is_none_or(|folder| !folder.trashed))
-}
-
-fn forget_all(tx: &mut Tx<'_>, nodes: &[Node], contents: &mut Vec<ContentId>) -> Result<(), TreeError> {
-    for node in nodes {
-        let mut held = tx
-            .prepare_cached("SELECT id FROM contents WHERE ino = ?1")?
-            .query_map([node.ino.0 as i64], |r| Ok(ContentId(r.get::<_, i64>(0)? as u64)))?
-            .collect::<Result<Vec<_>, _>>()?;
-        contents.append(&mut held);
-        tx.remove(node.ino)?;
-    }
-    Ok(())
 }
 
 /// `by_us`: our own call did it. A live file that took the id while that call was on its way has it restored.

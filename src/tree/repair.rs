@@ -3,10 +3,10 @@
 use super::attempts;
 use super::contents::{self, ContentState, Place, StoredStamp};
 use super::error::TreeError;
+use super::forget;
 use super::local;
 use super::news::{self, Learned};
 use super::node::{Hold, Node, Presence};
-use super::outcome;
 use super::remote;
 use super::rows;
 use super::store::{Tree, Tx};
@@ -157,7 +157,7 @@ impl Tree {
 /// The folder `holder`, which Box does not have, stands for the item of the deleted `node` from here on.
 fn merge_folders(tx: &mut Tx<'_>, mut node: Node, mut holder: Node, now: Timestamp) -> Result<(), TreeError> {
     let (item, base) = (node.box_id.take(), node.base.take());
-    for mut child in outcome::deleted_below(tx, node.ino)? {
+    for mut child in forget::deleted_below(tx, node.ino, usize::MAX)? {
         child.parent = holder.ino;
         tx.put(&mut child)?;
     }

@@ -1,5 +1,6 @@
 //! The tree as programs and Box see it, on a database in memory.
 
+use super::forget::PIECE;
 use super::*;
 use crate::base::{BoxId, Ino, Sha1Digest, Timestamp};
 
@@ -298,8 +299,33 @@ fn inode_numbers_are_never_used_again() {
     let tree = tree();
     let first = file(&tree, "a");
     tree.unlink(Ino::ROOT, "a", at(1)).unwrap();
-    tree.forget(first.ino, at(9)).unwrap().unwrap();
+    assert_eq!(tree.forget(first.ino, at(9)).unwrap().rest, Rest::Nothing);
     assert!(file(&tree, "b").ino > first.ino);
+}
+
+#[test]
+fn a_large_deleted_folder_is_forgotten_piece_by_piece() {
+    let tree = tree();
+    let top = tree.create(&new(Ino::ROOT, "top", NodeKind::Folder), at(0)).unwrap();
+    let files = 2 * PIECE + 10;
+    for n in 0..files {
+        let name = format!("{n}");
+        tree.create(&new(top.ino, &name, NodeKind::File), at(0)).unwrap();
+        tree.unlink(top.ino, &name, at(1)).unwrap();
+    }
+    tree.rmdir(Ino::ROOT, "top", at(1)).unwrap();
+    let mut pieces = Vec::new();
+    loop {
+        let forgotten = tree.forget(top.ino, at(9)).unwrap();
+        pieces.push(forgotten.contents.len());
+        match forgotten.rest {
+            Rest::More => {}
+            rest => break assert_eq!(rest, Rest::Nothing),
+        }
+    }
+    assert_eq!((pieces.iter().sum::<usize>(), pieces.len()), (files, 3));
+    assert!(pieces.iter().all(|piece| *piece <= PIECE), "{pieces:?}");
+    assert!(tree.node(top.ino).is_err());
 }
 
 #[test]

@@ -66,4 +66,5 @@ fn every_trace_is_replayed() {
     let mut replayed = PATTERNS.to_vec();
     replayed.sort_unstable();
     assert_eq!(there, replayed);
+    assert!(PATTERNS.len() >= 30);
 }

@@ -17,6 +17,7 @@ in_both_modes!(
     flags_that_keep_times_send_what_changed_in_place,
     without_times_equal_bytes_are_not_sent_again,
     append_verify_goes_on_with_a_grown_file,
+    backups_stay_beside_files_that_keep_their_ids,
     what_is_deleted_at_the_source_is_deleted,
     attributes_of_files_are_kept,
     pushed_over_ssh_it_is_the_same,
@@ -160,6 +161,20 @@ fn append_verify_goes_on_with_a_grown_file(mode: Mode) {
     let after = world.expect_bytes("/tree/folder 0/file 1.txt", &grown);
     assert_eq!((after.id, after.version_ids.len(), after.content_modified_at), (id, 2, OLD as i64 + 900));
     assert_eq!(world.changing_requests().len(), 1);
+}
+
+fn backups_stay_beside_files_that_keep_their_ids(mode: Mode) {
+    let world = World::new(mode);
+    let source = make_source(&world, 2);
+    let mount = world.mount();
+    rsync(&world, &mount, &["-a", "--backup"]);
+    let before = world.in_box("/tree/folder 0/file 1.txt");
+    let old = std::fs::read(source.join("folder 0/file 1.txt")).unwrap();
+    put(&source.join("folder 0/file 1.txt"), b"changed", OLD + 900);
+    rsync(&world, &mount, &["-a", "--backup"]);
+    let after = world.expect_bytes("/tree/folder 0/file 1.txt", b"changed");
+    assert_eq!((&after.id, after.version_ids.len()), (&before.id, 2));
+    assert_ne!(world.expect_bytes("/tree/folder 0/file 1.txt~", &old).id, before.id);
 }
 
 fn what_is_deleted_at_the_source_is_deleted(mode: Mode) {

@@ -58,7 +58,7 @@ fn a_file_that_everybody_has_forgotten_can_still_be_written_by_who_has_it_open()
     let rig = rig();
     let (ino, opened) = rig.create("a", WRITE);
     rig.call(|vfs| vfs.unlink(ROOT, name("a"))).unwrap();
-    for id in rig.tree.forget(ino, Timestamp::now()).unwrap().unwrap() {
+    for id in rig.tree.forget(ino, Timestamp::now()).unwrap().contents {
         rig.content.remove(id).unwrap();
     }
     rig.write(opened.fh, 0, b"hello");
