@@ -11,6 +11,7 @@ use crate::tree::{Attr, Quota, Tree};
 use super::daemon::{DaemonError, failed};
 use super::exit::Exit;
 use super::sign_in::Session;
+use super::state_dir::StateDir;
 
 /// Keys of the tree's values.
 const ACCOUNT: &str = "account";
@@ -37,9 +38,12 @@ pub(super) async fn identify(
     session: &Session,
     tree: &Tree,
     settings: &Settings,
+    state: &StateDir,
 ) -> Result<Identity, DaemonError> {
-    let known = tree.meta(ACCOUNT).map_err(failed)?;
-    let same_root = tree.meta(ROOT_FOLDER).map_err(failed)?.is_none_or(|root| root == settings.root_folder);
+    let (owner, root) = state.owner().unzip();
+    let known = tree.meta(ACCOUNT).map_err(failed)?.or(owner);
+    let root = tree.meta(ROOT_FOLDER).map_err(failed)?.or(root);
+    let same_root = root.is_none_or(|root| root == settings.root_folder);
     if !same_root {
         return Err(DaemonError::new(format!(
             "the state directory {} is for another root folder: choose another with --state-dir",
@@ -66,6 +70,7 @@ pub(super) async fn identify(
     if settings.root_folder != "0" {
         check_root(client, &settings.root_folder).await?;
     }
+    state.set_owner(&me.id, &settings.root_folder)?;
     tree.set_meta(ACCOUNT, &me.id).map_err(failed)?;
     tree.set_meta(ACCOUNT_SHOWN, &me.login).map_err(failed)?;
     tree.set_meta(ROOT_FOLDER, &settings.root_folder).map_err(failed)?;

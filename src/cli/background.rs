@@ -104,7 +104,10 @@ fn wait_for_word(child: &mut Child, ready: PipeReader, state_dir: &Path) -> Resu
         Err(error) => return Err(cannot_start(error.into())),
     }
     match receive(ready).map_err(cannot_start)? {
-        Some(Started::Ready) => Ok(Exit::Done),
+        Some(Started::Ready { told }) => {
+            told.iter().for_each(|what| eprintln!("boxfs: {what}"));
+            Ok(Exit::Done)
+        }
         Some(Started::Error { message, exit_code }) => Err(Failure { message, exit: Exit::from_code(exit_code) }),
         None => {
             let status = child.wait().map_err(cannot_start)?;

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::base::{Timestamp, boot_id};
 use crate::box_api::BoxClient;
 use crate::config::{Passthrough, Settings};
 use crate::content::{Content, Dirs, Limits};
 use crate::control::{Answerer, ControlServer, Facts, keep_pins};
+use crate::desktop::inhibit_while;
 use crate::fuse::{self, Mounted};
-use crate::sync::{Engine, LastRun, Line, Parts, recover};
+use crate::sync::{Engine, LastRun, Line, Parts, highest_numbers, rebuild, recover};
 use crate::tree::Tree;
 use crate::vfs::{self, Vfs};
 
@@ -43,6 +44,8 @@ const BLOCKING_THREADS: usize = 64;
 const LIFETIME: Duration = Duration::from_secs(60);
 /// How often files are looked at that the kernel writes by itself: a fast disk takes about a gigabyte in between.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// How often it is looked at whether work is on its way: a shutdown begins after a person has pressed a button.
+const LOOK_FOR_WORK_EVERY: Duration = Duration::from_secs(1);
 /// Free space of the disk that is left to others; less on a small disk.
 const DISK_FLOOR_BYTES: u64 = 500_000_000;
 /// After a signal everything is put down within five seconds (DESIGN.md section 9); this is the session's part.
@@ -69,27 +72,29 @@ pub(super) fn failed(error: impl std::fmt::Display) -> DaemonError {
     DaemonError::new(error.to_string())
 }
 
-/// Mounts on `mountpoint` and serves until the mount ends. `on_ready` runs once programs can use the mount.
+/// Mounts on `mountpoint` and serves until the mount ends. `on_ready` runs once programs can use the mount, with what the user is to
+/// be told.
 pub(super) fn run(
     mountpoint: &Path,
     settings: Settings,
     session: Session,
-    on_ready: impl FnOnce(),
+    on_ready: impl FnOnce(Option<String>),
 ) -> Result<(), DaemonError> {
     let state = StateDir::take(&settings.state_dir)?;
     let runtime = runtime()?;
     let client = session.client(&settings).map_err(failed)?;
     let tree = Arc::new(state.open_tree()?);
-    let identity = runtime.block_on(account::identify(&client, &session, &tree, &settings))?;
+    let identity = runtime.block_on(account::identify(&client, &session, &tree, &settings, &state))?;
     let content = Arc::new(open_content(&settings)?);
-    prepare(&tree, &content, &settings, &state)?;
+    let told = make_anew(&tree, &content)?;
+    prepare(&tree, &content, &settings, state.was_clean() && told.is_none())?;
     tree.set_meta(MOUNTPOINT_KEY, &mountpoint.to_string_lossy()).map_err(failed)?;
     let mut signals = {
         let _in_runtime = runtime.enter();
         StopSignals::listen().map_err(failed)?
     };
     let daemon = Daemon::start(mountpoint, &settings, &runtime, client, &tree, content, identity)?;
-    on_ready();
+    on_ready(told);
     runtime.block_on(daemon.serve(&mut signals));
     // Blocking work that is still under way is cut off: nothing depends on its end.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -122,15 +127,33 @@ fn open_content(settings: &Settings) -> Result<Content, DaemonError> {
     })
 }
 
-/// What the last run left is sorted out before anything new happens.
-fn prepare(tree: &Tree, content: &Content, settings: &Settings, state: &StateDir) -> Result<(), DaemonError> {
+/// A database that was begun anew gets its nodes for what lies in the spool; what the user is to be told of that.
+fn make_anew(tree: &Tree, content: &Content) -> Result<Option<String>, DaemonError> {
+    let Some(why) = tree.rebuilding().map_err(failed)? else { return Ok(None) };
+    let now = Timestamp::now();
+    let (highest, ino) = highest_numbers(content).map_err(failed)?;
+    tree.pass_numbers(highest, ino).map_err(failed)?;
+    let found = rebuild(tree, content, now).map_err(failed)?;
+    let what = format!(
+        "{why}. It is made anew from Box: {} files that were not in Box are under their names again, {} in the folder 'Recovered', {} in \
+         {RESCUE}/ of the state directory. Look through what you deleted, renamed or made lately: what had not reached Box is as Box has it",
+        found.named, found.recovered, found.rescued
+    );
+    log::warn!("{what}");
+    tree.notice("", &what, now).map_err(failed)?;
+    tree.rebuilt().map_err(failed)?;
+    Ok(Some(what))
+}
+
+/// What the last run left is sorted out before anything new happens. `in_order`: it stopped so, and its database is this one.
+fn prepare(tree: &Tree, content: &Content, settings: &Settings, in_order: bool) -> Result<(), DaemonError> {
     tree.set_settle(settings.settle).map_err(failed)?;
     tree.set_delete_guard(settings.delete_guard).map_err(failed)?;
     tree.set_local_only(settings.local_only.clone(), Timestamp::now()).map_err(failed)?;
     let boot = boot_id();
     let same_boot = tree.meta("boot").map_err(failed)?.is_none_or(|last| last == boot);
     tree.set_meta("boot", &boot).map_err(failed)?;
-    let last = match (state.was_clean(), same_boot) {
+    let last = match (in_order, same_boot) {
         (true, _) => LastRun::Orderly,
         (false, true) => LastRun::Killed,
         (false, false) => LastRun::PowerCut,
@@ -189,6 +212,9 @@ impl Daemon {
         let answerer = Arc::new(Answerer::new(engine.clone(), vfs, facts, unmount));
         runtime.spawn(control.run(asked_sender));
         runtime.spawn(answerer.run(asked));
+        let (busy, is_busy) = watch::channel(false);
+        runtime.spawn(watch_work(engine.clone(), busy));
+        runtime.spawn(inhibit_while(is_busy));
         log::info!(
             "mounted on {}, passthrough {}",
             mountpoint.display(),
@@ -230,6 +256,17 @@ async fn watch_files(vfs: Arc<Vfs>) {
             Ok(Err(error)) => log::error!("open files cannot be watched: {error}"),
             Err(error) => log::error!("watching open files failed: {error}"),
         }
+    }
+}
+
+/// Says whether work is on its way, as long as somebody wants to know.
+async fn watch_work(engine: Arc<Engine>, busy: watch::Sender<bool>) {
+    while !busy.is_closed() {
+        match engine.is_busy() {
+            Ok(is_busy) => drop(busy.send_if_modified(|was| std::mem::replace(was, is_busy) != is_busy)),
+            Err(error) => log::debug!("whether work is left is not known: {error}"),
+        }
+        tokio::time::sleep(LOOK_FOR_WORK_EVERY).await;
     }
 }
 

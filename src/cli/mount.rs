@@ -57,7 +57,7 @@ fn from_terminal(arguments: &Arguments, mut around: Surroundings) -> Result<Exit
         return background::start(&settings, &around.secrets);
     }
     logging::to_stderr(settings.log_level);
-    serve(&mountpoint, settings, session, || {
+    serve(&mountpoint, settings, session, |_logged| {
         // Without NOTIFY_SOCKET nobody asked; with it, a failure is the service manager's to notice.
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     })
@@ -92,9 +92,9 @@ fn detached(arguments: &Arguments, mut around: Surroundings, ready: &mut Option<
     nix::unistd::setsid().map_err(|e| failed("cannot leave the terminal", e.into()))?;
     // The directory we were started in must not be kept busy. All paths are absolute by now.
     std::env::set_current_dir("/").map_err(|e| failed("cannot leave the directory", e))?;
-    let on_ready = || {
-        let told = ready.take().is_some_and(|pipe| pipe.send(&Started::Ready));
-        if !told {
+    let on_ready = |told| {
+        let heard = ready.take().is_some_and(|pipe| pipe.send(&Started::Ready { told }));
+        if !heard {
             log::warn!("the command that started this mount is gone: unmounting");
             // To ourselves: the daemon stops as it always does.
             let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM);
@@ -108,7 +108,7 @@ fn serve(
     mountpoint: &Path,
     settings: Settings,
     session: Session,
-    on_ready: impl FnOnce(),
+    on_ready: impl FnOnce(Option<String>),
 ) -> Result<Exit, DaemonError> {
     // What a daemon writes is its user's alone; the modes of a program's files come from the program.
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));

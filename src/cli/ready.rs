@@ -12,8 +12,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub(super) enum Started {
-    Ready,
-    Error { message: String, exit_code: u8 },
+    /// With what the user is to be told of the start.
+    Ready {
+        told: Option<String>,
+    },
+    Error {
+        message: String,
+        exit_code: u8,
+    },
 }
 
 /// The daemon's end of the pipe.
@@ -64,7 +70,7 @@ mod tests {
     #[test]
     fn the_word_crosses_the_pipe() {
         let error = Started::Error { message: "no\nluck".to_owned(), exit_code: 5 };
-        for word in [Started::Ready, error] {
+        for word in [Started::Ready { told: None }, Started::Ready { told: Some("a".to_owned()) }, error] {
             let (reader, writer) = io::pipe().unwrap();
             assert!(ReadyPipe::take(OwnedFd::from(writer).into_raw_fd()).unwrap().send(&word));
             assert_eq!(receive(reader).unwrap(), Some(word));
@@ -75,7 +81,7 @@ mod tests {
     fn a_starter_that_is_gone_is_noticed() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        assert!(!ReadyPipe::take(OwnedFd::from(writer).into_raw_fd()).unwrap().send(&Started::Ready));
+        assert!(!ReadyPipe::take(OwnedFd::from(writer).into_raw_fd()).unwrap().send(&Started::Ready { told: None }));
         assert!(receive(io::empty()).unwrap().is_none());
         assert!(ReadyPipe::take(0).is_err());
         assert!(ReadyPipe::take(999_999).is_err());

@@ -2,33 +2,63 @@
 //! where the disk's file system has none.
 
 use super::error::{Result, meaning};
-use crate::base::Ino;
+use crate::base::{Ino, Sha1Digest};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Whose bytes a spool file holds. A snapshot of when it was written: renames afterwards need not be noted.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// Whose bytes a spool file holds, in words that outlive the database. A snapshot: where a folder above was renamed afterwards, the ids
+/// that Box gave tell.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Identity {
+    #[serde(with = "number")]
     pub ino: Ino,
-    /// The folder it was in.
-    pub parent: Ino,
-    /// Box's id of that folder, if Box had it.
-    pub parent_box_id: Option<String>,
     pub name: String,
     /// Box's id of the file, if Box had it.
     pub box_id: Option<String>,
+    /// The version that the bytes were made from.
+    #[serde(default)]
+    pub base_version: Option<String>,
+    #[serde(default, with = "digest")]
+    pub base_sha1: Option<Sha1Digest>,
+    /// The folders it was in, from the root's child down: name, and Box's id if Box had it.
+    #[serde(default)]
+    pub above: Vec<(String, Option<String>)>,
+    /// Every byte is there; if not, only the database knows which.
+    #[serde(default)]
+    pub whole: bool,
 }
 
-/// The attribute's JSON.
-#[derive(Serialize, Deserialize)]
-struct Wire {
-    ino: u64,
-    parent: u64,
-    parent_box_id: Option<String>,
-    name: String,
-    box_id: Option<String>,
+mod number {
+    //! An inode number as a plain one.
+
+    use super::Ino;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(ino: &Ino, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(ino.0)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ino, D::Error> {
+        u64::deserialize(deserializer).map(Ino)
+    }
+}
+
+mod digest {
+    //! A digest in hexadecimal digits; one that cannot be read is none.
+
+    use super::Sha1Digest;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(digest: &Option<Sha1Digest>, serializer: S) -> Result<S::Ok, S::Error> {
+        digest.map(Sha1Digest::to_hex).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Sha1Digest>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        Ok(text.and_then(|hex| Sha1Digest::from_hex(&hex).ok()))
+    }
 }
 
 const ATTRIBUTE: &str = "user.boxfs.identity";
@@ -45,18 +75,16 @@ pub(super) fn write(path: &Path, identity: &Identity) -> Result<()> {
     .map_err(meaning("the identity of a spool file"))
 }
 
+/// Notes `identity` beside the data file `path`, whose ctime, by which its close is known, stays as it is. It counts more than what
+/// the file itself says.
+pub(super) fn write_beside(path: &Path, identity: &Identity) -> Result<()> {
+    fs::write(sidecar(path), to_json(identity)).map_err(meaning("the identity of a spool file"))
+}
+
 /// The identity noted at the data file `path`; `None` if there is none that can be read.
 pub(super) fn read(path: &Path) -> Option<Identity> {
-    let noted = xattr::get(path, ATTRIBUTE).ok().flatten();
-    let json = noted.or_else(|| fs::read(sidecar(path)).ok())?;
-    let wire: Wire = serde_json::from_slice(&json).ok()?;
-    Some(Identity {
-        ino: Ino(wire.ino),
-        parent: Ino(wire.parent),
-        parent_box_id: wire.parent_box_id,
-        name: wire.name,
-        box_id: wire.box_id,
-    })
+    let beside = fs::read(sidecar(path)).ok().and_then(|json| serde_json::from_slice(&json).ok());
+    beside.or_else(|| serde_json::from_slice(&xattr::get(path, ATTRIBUTE).ok()??).ok())
 }
 
 /// Removes what [`write`] may have put beside the data file `path`.
@@ -70,14 +98,7 @@ fn sidecar(path: &Path) -> PathBuf {
 }
 
 fn to_json(identity: &Identity) -> Vec<u8> {
-    let wire = Wire {
-        ino: identity.ino.0,
-        parent: identity.parent.0,
-        parent_box_id: identity.parent_box_id.clone(),
-        name: identity.name.clone(),
-        box_id: identity.box_id.clone(),
-    };
-    serde_json::to_vec(&wire).expect("numbers and texts always serialize")
+    serde_json::to_vec(identity).expect("numbers and texts always serialize")
 }
 
 /// `ENOSPC` too: ext4 has no room left in the inode's one attribute block.
@@ -96,14 +117,24 @@ mod tests {
         fs::write(&path, b"").unwrap();
         let identity = Identity {
             ino: Ino(7),
-            parent: Ino::ROOT,
-            parent_box_id: Some("0".into()),
             name: "Ünter \"quote\".txt".into(),
-            box_id: None,
+            box_id: Some("5".into()),
+            base_version: Some("v".into()),
+            base_sha1: Some(Sha1Digest::of(b"x")),
+            above: vec![("folder".into(), Some("3".into())), ("fresh".into(), None)],
+            whole: true,
         };
         assert_eq!(read(&path), None);
         write(&path, &identity).unwrap();
         assert_eq!(read(&path), Some(identity.clone()));
+        let before = fs::metadata(&path).unwrap();
+        let renamed = Identity { name: "renamed".into(), ..identity.clone() };
+        write_beside(&path, &renamed).unwrap();
+        assert_eq!(read(&path), Some(renamed));
+        assert_eq!(
+            crate::content::Stamp::of_metadata(&fs::metadata(&path).unwrap()),
+            crate::content::Stamp::of_metadata(&before)
+        );
 
         let bare = dir.path().join("bare");
         fs::write(&bare, b"").unwrap();

@@ -43,7 +43,9 @@ impl Dirs {
         for place in [Place::Spool, Place::Cache] {
             for entry in entries(self.of(place))? {
                 let path = entry?.path();
-                if path.extension().is_some_and(|e| e == PART) {
+                // A note beside a file that went to the cache is of no use either.
+                let orphan = path.extension().is_some_and(|e| e == SIDECAR) && !path.with_extension("").exists();
+                if orphan || path.extension().is_some_and(|e| e == PART) {
                     fs::remove_file(&path).map_err(meaning("removing an unfinished copy"))?;
                 }
             }

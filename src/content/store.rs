@@ -1,6 +1,6 @@
 //! [`Content`]: all data files of one state directory, and the table of those in use.
 
-use super::copy::copy_data;
+use super::copy::{Seek, copy_data, seek};
 use super::data_file::{DataFile, lock};
 use super::error::{ContentError, Result, meaning};
 use super::identity::{self, Identity};
@@ -137,10 +137,15 @@ impl Content {
         file.stamp()
     }
 
-    /// Notes again whose bytes a spool file holds. The stamp is the one afterwards.
-    pub fn identify(&self, file: &DataFile, identity: &Identity) -> Result<Stamp> {
-        identity::write(&self.dirs.path(Place::Spool, file.id()), identity)?;
-        file.stamp()
+    /// Notes again whose bytes a spool file holds, without a change of its stamp. Nothing to do for a content that is not there.
+    pub fn identify(&self, id: ContentId, identity: &Identity) -> Result<()> {
+        let path = self.dirs.path(Place::Spool, id);
+        if path.exists() { identity::write_beside(&path, identity) } else { Ok(()) }
+    }
+
+    /// What a spool file says of itself.
+    pub fn identity_of(&self, id: ContentId) -> Option<Identity> {
+        identity::read(&self.dirs.path(Place::Spool, id))
     }
 
     /// Takes the content's data file away. Those who use it keep its bytes. One that is not there is no error.
@@ -246,6 +251,12 @@ impl Content {
     /// Where the data file of a content lies; `None` if it is not there.
     pub fn data_path(&self, id: ContentId) -> Option<PathBuf> {
         self.dirs.find(id)
+    }
+
+    /// Whether no byte was ever put into the spool file, whatever its size is.
+    pub fn is_hollow(&self, id: ContentId) -> bool {
+        let file = File::open(self.dirs.path(Place::Spool, id));
+        file.and_then(|file| seek(&file, 0, Seek::Data)).is_ok_and(|data| data.is_none())
     }
 
     /// Bytes of the disk that the data file of a content takes; zero if it is not there.

@@ -25,7 +25,15 @@ fn content(root: &Path) -> Content {
 }
 
 fn identity() -> Identity {
-    Identity { ino: Ino(2), parent: Ino::ROOT, parent_box_id: None, name: "a.txt".into(), box_id: None }
+    Identity {
+        ino: Ino(2),
+        name: "a.txt".into(),
+        box_id: None,
+        base_version: None,
+        base_sha1: None,
+        above: Vec::new(),
+        whole: true,
+    }
 }
 
 fn spool_path(root: &Path) -> PathBuf {

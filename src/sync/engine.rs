@@ -180,7 +180,10 @@ fn supervise(mut parts: Parts, board: Arc<Board>, runtime: Handle, mut stopped: 
         let run = std::panic::AssertUnwindSafe(|| runtime.block_on(run(&mut parts, &board, &runtime, &mut stopped)));
         match std::panic::catch_unwind(run) {
             Ok(Ok(())) => return,
-            Ok(Err(error)) => log::error!("the engine stopped and starts again: {error}"),
+            Ok(Err(error)) => {
+                parts.tree.suspect(&error);
+                log::error!("the engine stopped and starts again: {error}");
+            }
             Err(_) => log::error!("the engine panicked and starts again from the database"),
         }
         if *stopped.borrow() {

@@ -4,8 +4,9 @@ use super::effect::SealResult;
 use super::eviction::{self, evict_one};
 use super::executor::Executor;
 use super::executor_fetch as fetching;
+use super::rebuild::identity;
 use crate::base::{ContentId, failpoint};
-use crate::content::{Content, ContentError, DataFile, Identity, Place, Ranges, Saved, Sealing};
+use crate::content::{Content, ContentError, DataFile, Place, Ranges, Saved, Sealing};
 use crate::tree::{self, AskError, ContentRow, ContentState, Pins, Tree};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,10 +51,7 @@ async fn to_spool(executor: &Executor, file: &Arc<DataFile>, row: &ContentRow) -
     }
     let (tree, content, file, ino) = (executor.tree.clone(), executor.content.clone(), file.clone(), row.ino);
     blocking(move || {
-        let node = tree.node(ino).map_err(|e| e.to_string())?;
-        let folder = tree.node(node.parent).map_err(|e| e.to_string())?;
-        let (parent, parent_box_id) = (node.parent, folder.box_id);
-        let identity = Identity { ino, parent, parent_box_id, name: node.name, box_id: node.box_id };
+        let identity = identity(&tree, ino, file.is_whole()).map_err(|e| e.to_string())?;
         content.to_spool(&file, &identity).map(drop).map_err(|e| e.to_string())
     })
     .await
@@ -124,12 +122,17 @@ pub async fn complete(executor: &Executor, id: ContentId) -> Result<(), AskError
     fetching::whole(executor, fetching::from(row.ino, id, &origin), &file)
         .await
         .map_err(|e| fetching::ask_error(&e))?;
-    let tree = executor.tree.clone();
+    let (tree, content) = (executor.tree.clone(), executor.content.clone());
     blocking(move || {
         file.save_ranges(|ranges| {
             let present = (!ranges.is_whole()).then(|| ranges.to_bytes());
             tree.save_ranges(id, present).map_err(|e| e.to_string())
-        })
+        })?;
+        let now_whole = file.is_whole() && content.identity_of(id).is_some_and(|identity| !identity.whole);
+        match identity(&tree, row.ino, true) {
+            Ok(identity) if now_whole => content.identify(id, &identity).map_err(|e| e.to_string()),
+            _ => Ok(()),
+        }
     })
     .await
     .map_err(AskError::Refused)

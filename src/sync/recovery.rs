@@ -1,7 +1,8 @@
 //! What a start makes of the data files that the last run left (DESIGN.md section 5, closed or interrupted).
 
+use super::rebuild::identity;
 use crate::base::{ContentId, Timestamp};
-use crate::content::{Content, Identity, Place, Saved, Stamp};
+use crate::content::{Content, Place, Saved, Stamp};
 use crate::tree::{self, ContentRow, ContentState, StoredStamp, Tree, TreeError};
 
 /// Contents read from the database at once.
@@ -88,7 +89,7 @@ fn stamp_of(tree: &Tree, content: &Content, row: &ContentRow) -> Result<Option<S
     Ok(None)
 }
 
-fn stored(stamp: Stamp) -> StoredStamp {
+pub(super) fn stored(stamp: Stamp) -> StoredStamp {
     StoredStamp { size: stamp.size, mtime_ns: stamp.mtime_ns, ctime_ns: stamp.ctime_ns }
 }
 
@@ -99,14 +100,7 @@ fn is_unmade(row: &ContentRow) -> bool {
 
 /// Makes the empty data file of a name; `None` if that cannot be: the next open tries again.
 fn make(tree: &Tree, content: &Content, row: &ContentRow) -> Result<Option<StoredStamp>, TreeError> {
-    let Ok(node) = tree.node(row.ino) else { return Ok(None) };
-    let identity = Identity {
-        ino: node.ino,
-        parent: node.parent,
-        parent_box_id: tree.node(node.parent)?.box_id,
-        name: node.name,
-        box_id: node.box_id,
-    };
+    let Ok(identity) = identity(tree, row.ino, true) else { return Ok(None) };
     let made = content.create(row.id, &identity).and_then(|file| file.stamp());
     Ok(made.map(stored).inspect_err(|e| log::error!("content {} cannot be made: {e}", row.id)).ok())
 }

@@ -53,6 +53,12 @@ impl Engine {
         Ok(found)
     }
 
+    /// Whether work is on its way to Box, and the way is open.
+    pub fn is_busy(&self) -> Result<bool, TreeError> {
+        let open = self.reach().trouble.is_none() && self.paused_since()?.is_none();
+        Ok(open && self.tree().any_on_its_way()?)
+    }
+
     /// The user has seen the notices.
     pub fn dismiss_notices(&self) -> Result<(), TreeError> {
         self.tree().dismiss_notices()

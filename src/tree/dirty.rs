@@ -168,6 +168,16 @@ impl Tree {
         Ok(statement.query_row([], |r| r.get::<_, i64>(0))?.max(0) as u64)
     }
 
+    /// Whether anything is to go to Box by itself.
+    pub fn any_on_its_way(&self) -> Result<bool, TreeError> {
+        let inner = self.lock();
+        let mut statement = inner.db().prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM nodes WHERE dirty_since IS NOT NULL AND (deleted = 0 OR box_id IS NOT NULL) \
+             AND (hold IS NULL OR hold LIKE '%Retrying%'))",
+        )?;
+        Ok(statement.query_row([], |r| r.get(0))?)
+    }
+
     /// Nothing is left to do for the node: its flag is computed anew, and nothing is due.
     pub fn clean(&self, ino: Ino) -> Result<(), TreeError> {
         self.write(|tx| {

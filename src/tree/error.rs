@@ -34,6 +34,24 @@ pub enum TreeError {
 }
 
 impl TreeError {
+    /// Whether the database is not what it was written as.
+    pub fn is_damage(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        match self {
+            TreeError::Damaged(_) => true,
+            TreeError::Sql(e) => matches!(e.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+            _ => false,
+        }
+    }
+
+    /// The same, with SQLite's words for damage as [`TreeError::Damaged`].
+    pub(super) fn or_damaged(self) -> TreeError {
+        match &self {
+            TreeError::Sql(e) if self.is_damage() => TreeError::Damaged(e.to_string()),
+            _ => self,
+        }
+    }
+
     /// Whether the disk under the database has no room left.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, TreeError::Sql(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))

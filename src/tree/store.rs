@@ -10,6 +10,7 @@ use lru::LruCache;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
@@ -20,6 +21,7 @@ const HOT_NODES: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
 #[derive(Debug)]
 pub struct Tree {
     inner: Mutex<Inner>,
+    damaged: AtomicBool,
     /// Counts what Box said, so that who keeps pins knows when to look.
     news: watch::Sender<u64>,
     #[cfg(test)]
@@ -132,13 +134,28 @@ impl Inner {
 impl Tree {
     /// Opens the database at `path`, making or upgrading it as needed. `check` reads it whole first (after an unclean stop).
     pub fn open(path: &Path, check: bool) -> Result<Tree, TreeError> {
-        let mut db = Connection::open(path)?;
-        schema::prepare(&mut db)?;
-        if check {
-            schema::check(&db)?;
+        let open = || {
+            let mut db = Connection::open(path)?;
+            schema::prepare(&mut db)?;
+            if check {
+                schema::check(&db)?;
+            }
+            memory::begin_boot(&db, &boot_id())?;
+            Tree::with(db)
+        };
+        open().map_err(TreeError::or_damaged)
+    }
+
+    /// Takes note of what a call of this room failed with: a database that was found damaged is read whole at the next start.
+    pub fn suspect(&self, error: &TreeError) {
+        if error.is_damage() && !self.damaged.swap(true, Ordering::Relaxed) {
+            log::error!("{error}: unmount and mount again; what is not in Box is kept, and the database is made anew");
         }
-        memory::begin_boot(&db, &boot_id())?;
-        Tree::with(db)
+    }
+
+    /// Whether the database was found damaged while it was used.
+    pub fn is_suspect(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// Opens a database that nobody else uses to look at it, and changes nothing; it has to have this program's schema.
@@ -161,6 +178,7 @@ impl Tree {
         Ok(Tree {
             news: watch::Sender::new(0),
             inner: Mutex::new(Inner { db, hot, names, local_only: LocalOnlyNames::default() }),
+            damaged: AtomicBool::new(false),
             #[cfg(test)]
             fuse: super::simulated::Fuse::default(),
         })

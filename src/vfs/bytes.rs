@@ -103,7 +103,9 @@ impl Vfs {
                 }
                 file
             }
-            (ContentState::Writable, None) if never_closed => self.content.create(row.id, &self.identity(node)?)?,
+            (ContentState::Writable, None) if never_closed => {
+                self.content.create(row.id, &self.identity(node.ino, true)?)?
+            }
             _ => return Err(error.into()),
         };
         file.set_mtime(node.attr.mtime)?;
@@ -113,7 +115,7 @@ impl Vfs {
     /// The empty data file of a node that was made just now.
     pub(super) fn fresh_bytes(&self, node: &Node) -> Result<Bytes> {
         let id = node.content.ok_or(VfsError::Stale)?;
-        match self.content.create(id, &self.identity(node)?) {
+        match self.content.create(id, &self.identity(node.ino, true)?) {
             Ok(file) => {
                 failpoint("create.made");
                 Ok(Bytes { file, row: fresh_row(id, node.ino) })
@@ -143,7 +145,7 @@ impl Vfs {
         *row = begun.1;
         failpoint("write.begun");
         if file.place() == Place::Cache {
-            self.content.to_spool(file, &self.identity(node)?)?;
+            self.content.to_spool(file, &self.identity(node.ino, file.is_whole())?)?;
         }
         failpoint("write.spooled");
         if was_clean {
@@ -159,7 +161,7 @@ impl Vfs {
     pub(super) fn emptied(&self, node: &Node) -> Result<Bytes> {
         let (row, old) = self.tree.fresh_content(node.ino, now()).map_err(|e| self.tree_error(e))?;
         failpoint("empty.noted");
-        let file = self.content.create(row.id, &self.identity(node)?)?;
+        let file = self.content.create(row.id, &self.identity(node.ino, true)?)?;
         failpoint("empty.made");
         if let Some(old) = old {
             self.content.remove(old)?;
@@ -203,14 +205,29 @@ impl Vfs {
         })
     }
 
-    fn identity(&self, node: &Node) -> Result<Identity> {
+    /// What the data file of a node is to say of itself; `whole`: every byte is there.
+    fn identity(&self, ino: Ino, whole: bool) -> Result<Identity> {
+        let at = self.tree.whereabouts(ino).map_err(|e| self.tree_error(e))?;
         Ok(Identity {
-            ino: node.ino,
-            parent: node.parent,
-            parent_box_id: self.node(node.parent)?.box_id,
-            name: node.name.clone(),
-            box_id: node.box_id.clone(),
+            ino,
+            name: at.name,
+            box_id: at.box_id,
+            base_version: at.base_version,
+            base_sha1: at.base_sha1,
+            above: at.above,
+            whole,
         })
+    }
+
+    /// The data file of a renamed node says so, as far as it lies in the spool. Without it the node would come back under its old name
+    /// should the database be lost, which is no reason to fail.
+    pub(super) fn identify_again(&self, node: &Node) {
+        let Some(id) = node.content.filter(|_| node.content_dirty()) else { return };
+        let whole = self.content.identity_of(id).is_none_or(|identity| identity.whole);
+        let noted = self.identity(node.ino, whole).map(|identity| self.content.identify(id, &identity));
+        if !matches!(noted, Ok(Ok(()))) {
+            log::debug!("the data file of content {id} keeps the old name of its node");
+        }
     }
 }
 

@@ -78,7 +78,10 @@ impl Vfs {
         }
         let renamed = self.tree.rename(parent, &from, new_parent, &to, how, now()).map_err(|e| self.tree_error(e))?;
         let touched = [Some(renamed.moved), renamed.replaced, renamed.exchanged];
-        touched.iter().flatten().for_each(|node| self.asks.changed(node.ino));
+        touched.iter().flatten().for_each(|node| {
+            self.identify_again(node);
+            self.asks.changed(node.ino);
+        });
         Ok(())
     }
 

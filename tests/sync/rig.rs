@@ -158,10 +158,12 @@ impl Rig {
         let node = self.node(path).unwrap_or_else(|| self.make(path, NodeKind::File));
         let identity = Identity {
             ino: node.ino,
-            parent: node.parent,
-            parent_box_id: None,
             name: node.name.clone(),
             box_id: node.box_id.clone(),
+            base_version: None,
+            base_sha1: None,
+            above: Vec::new(),
+            whole: true,
         };
         let fresh = node.content.filter(|_| node.unsealed && node.attr.size == 0);
         let id = match fresh {
