@@ -410,7 +410,9 @@ impl Core {
         if !self.has_room(&call) {
             return Ok(false);
         }
-        let attempt = self.tree.begin_attempt(&call.attempt(ino), now)?;
+        let Some(attempt) = self.tree.begin_attempt(&call.attempt(ino), now)? else {
+            return self.tree.set_due(ino, Some(now)).map(|()| true);
+        };
         failpoint("call.attempted");
         self.send(attempt.id, ino, call, false, out)?;
         Ok(true)
@@ -427,7 +429,9 @@ impl Core {
         if !self.has_room(&call) {
             return Ok(false);
         }
-        self.tree.resend_attempt(attempt.id, &call.attempt(ino), now)?;
+        if !self.tree.resend_attempt(attempt.id, &call.attempt(ino), now)? {
+            return self.tree.set_due(ino, Some(now)).map(|()| true);
+        }
         self.send(attempt.id, ino, call, true, out)?;
         Ok(true)
     }

@@ -180,9 +180,12 @@ pub(super) fn settle(db: &Connection, id: AttemptId, made: Option<&BoxId>, now: 
 }
 
 impl Tree {
-    /// Writes down that a call is about to leave.
-    pub fn begin_attempt(&self, call: &NewAttempt, now: Timestamp) -> Result<Attempt, TreeError> {
+    /// Writes down that a call is about to leave. `None`: the node stands for another item since the call was planned.
+    pub fn begin_attempt(&self, call: &NewAttempt, now: Timestamp) -> Result<Option<Attempt>, TreeError> {
         self.write(|tx| {
+            if tx.node(call.ino)?.item() != call.target {
+                return Ok(None);
+            }
             tx.prepare_cached(
                 "INSERT INTO attempts (ino, kind, state, target_kind, target_id, parent, name, fold, base_version, \
                  sha1, generation, mtime, sent_at) VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
@@ -202,15 +205,15 @@ impl Tree {
                 now.to_nanos(),
             ])?;
             let id = AttemptId(tx.last_insert_rowid() as u64);
-            Ok(Attempt { id, state: AttemptState::Sent, sent_at: now, call: call.clone() })
+            Ok(Some(Attempt { id, state: AttemptState::Sent, sent_at: now, call: call.clone() }))
         })
     }
 
-    /// An attempt of unknown outcome is sent once more, perhaps with other bytes for the same name.
-    pub fn resend_attempt(&self, id: AttemptId, call: &NewAttempt, now: Timestamp) -> Result<(), TreeError> {
+    /// An attempt of unknown outcome is sent once more, perhaps with other bytes for the same name. `false`: it is another node's by now.
+    pub fn resend_attempt(&self, id: AttemptId, call: &NewAttempt, now: Timestamp) -> Result<bool, TreeError> {
         self.write(|tx| {
-            tx.prepare_cached(
-                "UPDATE attempts SET state = 0, sha1 = ?2, generation = ?3, mtime = ?4, sent_at = ?5 WHERE id = ?1",
+            let sent = tx.prepare_cached(
+                "UPDATE attempts SET state = 0, sha1 = ?2, generation = ?3, mtime = ?4, sent_at = ?5 WHERE id = ?1 AND ino = ?6",
             )?
             .execute(params![
                 id.0 as i64,
@@ -218,8 +221,9 @@ impl Tree {
                 call.generation.map(|g| g as i64),
                 call.mtime_secs,
                 now.to_nanos(),
+                call.ino.0 as i64,
             ])?;
-            Ok(())
+            Ok(sent == 1)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::attempts;
 use super::error::TreeError;
-use super::node::Node;
+use super::node::{Node, Presence};
 use super::remote;
 use super::rows;
 use super::store::{Tree, Tx};
@@ -51,8 +51,13 @@ impl Tree {
     pub fn forget(&self, ino: Ino, now: Timestamp) -> Result<Forgotten, TreeError> {
         self.write(|tx| {
             let mut contents = Vec::new();
+            let top = tx.node(ino)?;
+            if top.presence == Presence::Here || top.box_id.is_some() {
+                // It came back, or got an id, since that was planned.
+                return Ok(Forgotten { contents, rest: Rest::Waits });
+            }
             let mut removed = 0;
-            let mut path = vec![Level::read(tx, tx.node(ino)?.ino, false)?];
+            let mut path = vec![Level::read(tx, ino, false)?];
             while let Some(mut level) = path.pop() {
                 if removed == PIECE {
                     return Ok(Forgotten { contents, rest: Rest::More });

@@ -72,6 +72,7 @@ fn upload(tree: &Tree, node: &Node, id: &str, bytes: &[u8]) -> Settled {
             },
             at(2),
         )
+        .unwrap()
         .unwrap();
     let answer =
         Remote { sha1: Some(Sha1Digest::of(bytes)), modified: Some(node.attr.mtime), ..item(id, &node.name, 5) };
@@ -163,16 +164,17 @@ fn a_version_of_the_file_that_had_the_id_before_is_not_taken_for_the_bytes_of_th
         Finish::Answered(Box::new(Remote { sha1, version: Some("11-v2".to_owned()), ..item }))
     };
     let first = save(b"first");
-    let attempt = tree.begin_attempt(&version(&first, b"first"), at(10)).unwrap();
+    let attempt = tree.begin_attempt(&version(&first, b"first"), at(10)).unwrap().unwrap();
     let second = save(b"second");
     assert_eq!(first.generation, second.generation);
     tree.settle_attempt(attempt.id, &answer(b"first"), at(11)).unwrap();
     let second = tree.node(second.ino).unwrap();
     assert_eq!((second.box_id.as_deref(), second.content_dirty()), (Some("11"), true));
-    assert_eq!(second.base.and_then(|b| b.version).as_deref(), Some("11-v2"));
-    let attempt = tree.begin_attempt(&version(&first, b"first"), at(12)).unwrap();
-    let third = save(b"first");
-    tree.settle_attempt(attempt.id, &answer(b"first"), at(13)).unwrap();
+    assert_eq!(second.base.as_ref().and_then(|b| b.version.as_deref()), Some("11-v2"));
+    assert!(tree.begin_attempt(&version(&first, b"first"), at(12)).unwrap().is_none(), "planned for another node");
+    let attempt = tree.begin_attempt(&version(&second, b"second"), at(12)).unwrap().unwrap();
+    let third = save(b"second");
+    tree.settle_attempt(attempt.id, &answer(b"second"), at(13)).unwrap();
     assert!(!tree.node(third.ino).unwrap().content_dirty(), "equal bytes are not sent again");
 }
 
@@ -191,7 +193,7 @@ fn a_name_that_box_cleaned_is_adopted() {
         generation: Some(node.generation),
         mtime_secs: Some(node.attr.mtime.secs),
     };
-    let attempt = tree.begin_attempt(&attempt, at(2)).unwrap();
+    let attempt = tree.begin_attempt(&attempt, at(2)).unwrap().unwrap();
     let answer = Finish::Answered(Box::new(item("11", "ab", 5)));
     let settled = tree.settle_attempt(attempt.id, &answer, at(3)).unwrap();
     assert_eq!(tree.node(node.ino).unwrap().name, "ab");

@@ -84,7 +84,7 @@ impl Desk {
             generation: Some(node.generation),
             mtime_secs: Some(node.attr.mtime.secs),
         };
-        let attempt = self.tree.begin_attempt(&call, self.now()).unwrap();
+        let attempt = self.tree.begin_attempt(&call, self.now()).unwrap().unwrap();
         self.flying.push((name.to_owned(), attempt.id));
     }
 
@@ -109,7 +109,7 @@ impl Desk {
             generation: None,
             mtime_secs: None,
         };
-        let attempt = self.tree.begin_attempt(&call, self.now()).unwrap();
+        let attempt = self.tree.begin_attempt(&call, self.now()).unwrap().unwrap();
         self.tree.settle_attempt(attempt.id, &Finish::Deleted, self.now()).unwrap();
     }
 
