@@ -55,6 +55,8 @@ struct Left {
     born_at: Option<BootClock>,
     /// The id of what Box has in its trash since.
     trashed: Option<String>,
+    /// A file that came to the name has taken the identity from the holder, which had another name by then.
+    taken: bool,
 }
 
 /// `node` is about to leave its name, which remembers it from now on if it is a file.
@@ -93,7 +95,7 @@ pub(super) fn gives_back(tx: &mut Tx<'_>, node: &mut Node, now: Timestamp) -> Re
 
 /// The file that `node` took its identity from, with the name that it has.
 pub(super) fn taken_from(tx: &Tx<'_>, node: &Node) -> Result<Option<Ino>, TreeError> {
-    let left = remembered(tx, node, YOUNG)?.filter(|left| left.identity == number(node) && left.holder != node.ino);
+    let left = remembered(tx, node, YOUNG)?.filter(|left| left.taken && left.identity == number(node));
     Ok(left.map(|left| left.holder))
 }
 
@@ -139,6 +141,8 @@ fn take_from(
         tx.put(&mut owner)?;
         return retire(tx, &owner, now);
     }
+    tx.prepare_cached("UPDATE names_left SET taken = 1 WHERE parent = ?1 AND name = ?2")?
+        .execute(params![node.parent.0 as i64, node.name])?;
     become_backup(tx, &mut owner, now)?;
     bury(tx, mine, before, now)
 }
@@ -289,7 +293,7 @@ fn may_take(tx: &Tx<'_>, node: &Node) -> Result<bool, TreeError> {
 fn remembered(tx: &Tx<'_>, node: &Node, since: Duration) -> Result<Option<Left>, TreeError> {
     let oldest = (tx.boot.0 as i64).saturating_sub(since.as_millis() as i64);
     let mut statement = tx.prepare_cached(
-        "SELECT holder, identity, born_at, trashed FROM names_left WHERE parent = ?1 AND name = ?2 AND left_at >= ?3",
+        "SELECT holder, identity, born_at, trashed, taken FROM names_left WHERE parent = ?1 AND name = ?2 AND left_at >= ?3",
     )?;
     let row = statement.query_row(params![node.parent.0 as i64, node.name, oldest], |r| {
         Ok(Left {
@@ -297,6 +301,7 @@ fn remembered(tx: &Tx<'_>, node: &Node, since: Duration) -> Result<Option<Left>,
             identity: r.get(1)?,
             born_at: r.get::<_, Option<i64>>(2)?.map(|at| BootClock(at as u64)),
             trashed: r.get(3)?,
+            taken: r.get(4)?,
         })
     });
     Ok(row.optional()?)

@@ -117,6 +117,7 @@ CREATE TABLE names_left (
   holder INTEGER NOT NULL, identity INTEGER NOT NULL, born_at INTEGER,
   left_at INTEGER NOT NULL,
   trashed TEXT,
+  taken INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (parent, name)
 ) WITHOUT ROWID;
 CREATE INDEX names_left_at ON names_left (left_at);

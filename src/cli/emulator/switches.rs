@@ -80,6 +80,7 @@ const SWITCHES: &[Switch] = &[
     switch!(events_shuffled, YES_OR_NO, yes, "the events of a page are in no order"),
     switch!(stream_position_as_number, YES_OR_NO, yes, "next_stream_position is a number"),
     switch!(realtime_hold, TIME, parse_duration, "until a long poll says reconnect"),
+    switch!(time_scale, COUNT, number, "how many times faster its clocks run, for tests of long outages"),
     switch!(realtime_max_retries, COUNT, number, "polls of one realtime URL"),
     switch!(limit calls_a_minute, "a rate limit; as the next five, it switches them on"),
     switch!(limit uploads_a_minute, "of requests to the upload host"),

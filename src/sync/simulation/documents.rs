@@ -18,6 +18,8 @@ struct Left {
     holder: u64,
     document: Document,
     at_ms: u64,
+    /// The holder lives on under another name, without this document.
+    taken: bool,
 }
 
 #[derive(Debug, Default)]
@@ -48,13 +50,13 @@ impl Documents {
     }
 
     pub fn leaves(&mut self, file: u64, (folder, name): Place<'_>) {
-        let left = Left { holder: file, document: self.of[&file], at_ms: self.now_ms };
+        let left = Left { holder: file, document: self.of[&file], at_ms: self.now_ms, taken: false };
         self.left.insert((folder, name.to_owned()), LeftName(left));
     }
 
     fn taken_from(&self, file: u64, (folder, name): Place<'_>) -> Option<u64> {
         let LeftName(left) = self.left.get(&(folder, name.to_owned()))?;
-        let mine = left.document.number == self.of[&file].number && left.holder != file;
+        let mine = left.taken && left.document.number == self.of[&file].number;
         (mine && left.at_ms + YOUNG_MS >= self.now_ms).then_some(left.holder)
     }
 
@@ -79,6 +81,7 @@ impl Documents {
         }
         if is_named(owner) {
             let taken = self.of[&owner];
+            self.left.insert((folder, name.to_owned()), LeftName(Left { taken: true, ..left }));
             self.born(owner);
             self.of.insert(file, taken);
             self.swap_presence(file, owner);

@@ -196,6 +196,11 @@ const TABLE: &[(&str, &str)] = &[
     ("create l; write l x; mv l doc; sends doc; answers doc 3 x; create l; rm l", "doc=3"),
     ("create l; write l x; sends l; answers l 3 x; mv l doc; create l; write l y; mv l doc", "doc=3*"),
     ("old doc 1; mv doc doc~; create doc; rm doc", "doc~=1"),
+    // A temporary name that is used again and again has no say in it.
+    (
+        "old doc 1; create l; write l a; sends l; answers l 3 a; mv l doc; create l; write l b; mv l doc; create l; write l c; mv l doc",
+        "doc=1* !3",
+    ),
     // Old files that only change their names keep their ids.
     ("old doc 1; old other 2; mv doc doc.bak; mv other doc", "doc.bak=1 doc=2"),
     ("old a 1; old b 2; swap a b", "a=2 b=1"),
