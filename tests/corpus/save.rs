@@ -25,8 +25,11 @@ pub enum Way {
     Offline,
 }
 
-/// Shorter than a pause, longer than the steps of a save take here.
-const SETTLE: &str = "300ms";
+/// Longer than the steps of a save take on the busiest machine; the wait at the end cuts it short.
+const SETTLE_AT_ONCE: &str = "60s";
+/// Often over between a mount and the next kill.
+const SETTLE_KILLED: &str = "300ms";
+/// Shorter than a pause.
 const SETTLE_SLOWLY: &str = "50ms";
 /// Box has heard nothing for so long: whatever was to settle has settled.
 const QUIET: Duration = Duration::from_millis(150);
@@ -113,7 +116,11 @@ fn prepare(trace: &Trace, world: &World) -> Before {
 }
 
 fn perform(trace: &Trace, world: &World, way: Way) -> Mount {
-    let settle = if way == Way::Slowly { SETTLE_SLOWLY } else { SETTLE };
+    let settle = match way {
+        Way::AtOnce | Way::Offline => SETTLE_AT_ONCE,
+        Way::Killed => SETTLE_KILLED,
+        Way::Slowly => SETTLE_SLOWLY,
+    };
     let mount_again = || world.mounter("main").args(["--settle", settle]).start();
     let mut mount = mount_again();
     // The program has read what it saves; files that it looks at first are listed.
