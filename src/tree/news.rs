@@ -4,6 +4,7 @@
 use super::ask::Invalidation;
 use super::attempts;
 use super::error::TreeError;
+use super::forget;
 use super::node::{Attr, Base, Node, NodeKind, Presence};
 use super::remote::{self, Remote};
 use super::rows;
@@ -466,13 +467,9 @@ fn leave(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> 
     if node.ino == Ino::ROOT {
         return Ok(());
     }
+    let told = learned.invalid.len();
     if node.is_folder() {
-        let sql = format!("SELECT {} FROM nodes WHERE parent = ?1 AND deleted = 0", rows::COLUMNS);
-        let below: Vec<Node> =
-            tx.prepare_cached(&sql)?.query_map([node.ino.0 as i64], rows::from_row)?.collect::<Result<_, _>>()?;
-        for child in below {
-            leave(tx, child, now, learned)?;
-        }
+        leave_below(tx, node.ino, now, learned)?;
     }
     if node.is_local_only() {
         return give_way(tx, &node, learned);
@@ -489,9 +486,30 @@ fn leave(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> 
         tx.put(&mut node)?;
         return tx.settle(node.ino, now);
     }
+    // The kernel forgets what is below a name with the name.
+    learned.invalid.truncate(told);
     learned.invalid.push(shown_entry(&node));
     learned.dropped.extend(node.content);
     tx.remove(node.ino)
+}
+
+/// The same for all that is in a folder, a piece at a time.
+fn leave_below(tx: &mut Tx<'_>, folder: Ino, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
+    let sql = format!(
+        "SELECT {} FROM nodes WHERE parent = ?1 AND deleted = 0 AND ino > ?2 ORDER BY ino LIMIT {}",
+        rows::COLUMNS,
+        forget::PIECE
+    );
+    let mut after = Ino(0);
+    loop {
+        let values = [folder.0 as i64, after.0 as i64];
+        let below: Vec<Node> = tx.prepare_cached(&sql)?.query_map(values, rows::from_row)?.collect::<Result<_, _>>()?;
+        let Some(last) = below.last() else { return Ok(()) };
+        after = last.ino;
+        for child in below {
+            leave(tx, child, now, learned)?;
+        }
+    }
 }
 
 /// A local-only node whose place is gone: nothing in Box has to make room for it.

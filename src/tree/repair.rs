@@ -157,9 +157,15 @@ impl Tree {
 /// The folder `holder`, which Box does not have, stands for the item of the deleted `node` from here on.
 fn merge_folders(tx: &mut Tx<'_>, mut node: Node, mut holder: Node, now: Timestamp) -> Result<(), TreeError> {
     let (item, base) = (node.box_id.take(), node.base.take());
-    for mut child in forget::deleted_below(tx, node.ino, usize::MAX)? {
-        child.parent = holder.ino;
-        tx.put(&mut child)?;
+    loop {
+        let children = forget::deleted_below(tx, node.ino, forget::PIECE)?;
+        if children.is_empty() {
+            break;
+        }
+        for mut child in children {
+            child.parent = holder.ino;
+            tx.put(&mut child)?;
+        }
     }
     tx.remove(node.ino)?;
     holder.box_id = item;

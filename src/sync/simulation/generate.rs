@@ -17,6 +17,8 @@ struct Taste {
     aged: bool,
     /// Few different bytes, often written in place.
     alike: bool,
+    /// Programs write while bytes are being sent.
+    slow: bool,
 }
 
 const STEPS: std::ops::Range<usize> = 12..60;
@@ -35,6 +37,7 @@ pub fn trace(seed: u64, shared: bool) -> Vec<Step> {
         hasty: rng.bool(),
         alike: rng.u8(..3) == 0,
         aged: rng.u8(..3) == 0,
+        slow: rng.u8(..3) == 0,
     };
     let mut mark = 0;
     (0..rng.usize(STEPS)).map(|_| step(&mut rng, &taste, &mut mark)).collect()
@@ -62,6 +65,7 @@ fn folder(rng: &mut Rng, taste: &Taste) -> Path {
 fn step(rng: &mut Rng, taste: &Taste, mark: &mut u8) -> Step {
     match rng.u8(..100) {
         0..40 => local(rng, taste, mark),
+        40..58 if taste.slow && rng.bool() => Step::Read(rng.u8(..4)),
         40..58 => Step::Do(rng.u8(..4), fault(rng, taste)),
         58..62 => Step::Tell(rng.u8(..8)),
         62..78 => Step::Hear(rng.u8(..4)),
@@ -95,7 +99,11 @@ fn next_mark(rng: &mut Rng, taste: &Taste, mark: &mut u8) -> u8 {
 fn local(rng: &mut Rng, taste: &Taste, mark: &mut u8) -> Step {
     let (a, b) = (path(rng, taste), path(rng, taste));
     match rng.u8(..20) {
-        0..6 => Step::Save(a, next_mark(rng, taste, mark), if taste.alike { rng.bool() } else { rng.u8(..4) > 0 }),
+        0..6 => Step::Save(
+            a,
+            next_mark(rng, taste, mark),
+            if taste.alike || taste.slow { rng.bool() } else { rng.u8(..4) > 0 },
+        ),
         6..9 if taste.moves => Step::Rename(a, b),
         9 if taste.moves => Step::Exchange(a, b),
         10..13 => Step::Unlink(a),
@@ -156,6 +164,7 @@ fn simpler(mut best: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<Step> {
     for at in 0..best.len() {
         let candidates = match best[at] {
             Step::Do(n, fault) => vec![Step::Do(0, Fault::Fine), Step::Do(n, Fault::Fine), Step::Do(0, fault)],
+            Step::Read(_) => vec![Step::Read(0)],
             Step::Hear(_) => vec![Step::Hear(0)],
             Step::Wait(ms) => vec![Step::Wait(ms.next_multiple_of(1000))],
             Step::Save(path, mark, _) => vec![Step::Save(path, mark, true)],
