@@ -96,6 +96,8 @@ pub struct DeletionsAsk {
 pub enum PastAsk {
     /// All versions of a file, the oldest first and the current one last.
     Versions { file_id: String, reply: oneshot::Sender<Result<Vec<PastVersion>, AskError>> },
+    /// The versions of a file before the current one, the oldest first.
+    Before { file_id: String, reply: oneshot::Sender<Result<Vec<PastVersion>, AskError>> },
     /// Make an old version the current one, as a version of its own.
     Promote { file_id: String, version: String, reply: oneshot::Sender<Result<(), AskError>> },
     /// What lies in the trash.

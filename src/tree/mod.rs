@@ -5,6 +5,7 @@
 
 mod ask;
 mod attempts;
+mod changes;
 mod children;
 mod conflicts;
 mod contents;
@@ -42,6 +43,7 @@ pub use ask::{
     PauseAsk, PushAsk, Trashed,
 };
 pub use attempts::{Attempt, AttemptKind, AttemptState, NewAttempt};
+pub use changes::{Change, MadeIn, What};
 pub use children::Lookup;
 pub use contents::{ContentRow, ContentState, Origin, Place, StoredStamp};
 pub use dirty::Pending;

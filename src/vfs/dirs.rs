@@ -2,21 +2,25 @@
 
 use super::error::{Result, VfsError};
 use super::handles::Handle;
+use super::past::is_past;
 use super::state::Vfs;
 use super::types::{DirEntry, Fh, FileKind};
 use crate::base::{Ino, shown_name};
 use std::ffi::OsString;
 
 /// Children read from the database at once: about what fits into one buffer of the kernel's.
-const PAGE: usize = 128;
+pub(super) const PAGE: usize = 128;
 
 /// The offsets after `.` and `..`. A child's is its inode number and one, so that it stays right while names come and go;
 /// the root is 1 and nobody's child, so these two are free.
-const AFTER_DOT: u64 = 1;
-const AFTER_DOT_DOT: u64 = 2;
+pub(super) const AFTER_DOT: u64 = 1;
+pub(super) const AFTER_DOT_DOT: u64 = 2;
 
 impl Vfs {
     pub fn opendir(&self, ino: Ino) -> Result<Fh> {
+        if is_past(ino) {
+            return self.opendir_past(ino);
+        }
         if !self.node(ino)?.is_folder() {
             return Err(VfsError::NotDirectory);
         }
@@ -27,6 +31,9 @@ impl Vfs {
     /// that was never listed is listed first.
     pub fn readdir(&self, fh: Fh, offset: u64, add: &mut dyn FnMut(DirEntry) -> bool) -> Result<()> {
         let ino = self.handles.folder(fh)?;
+        if is_past(ino) {
+            return self.readdir_past(ino, offset, add);
+        }
         let dots = [(AFTER_DOT, ".", ino), (AFTER_DOT_DOT, "..", self.node(ino)?.parent)];
         // Fetched before the dots, so that an empty-handed answer is never mistaken for an empty folder.
         let mut after = Ino(offset.max(AFTER_DOT_DOT) - 1);
@@ -67,7 +74,7 @@ impl Vfs {
         self.tree.sync().map_err(|e| self.tree_error(e))
     }
 
-    fn children(&self, ino: Ino, after: Ino) -> Result<Vec<crate::tree::Node>> {
+    pub(super) fn children(&self, ino: Ino, after: Ino) -> Result<Vec<crate::tree::Node>> {
         self.tree.children(ino, after, PAGE).map_err(|e| self.tree_error(e))
     }
 }

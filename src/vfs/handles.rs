@@ -3,7 +3,6 @@
 use super::ahead::Streams;
 use super::asks::Source;
 use super::error::{Result, VfsError};
-use super::inodes::OpenInode;
 use super::trouble::Trouble;
 use super::types::Fh;
 use crate::base::Ino;
@@ -56,16 +55,17 @@ impl FileHandle {
     /// `cache_bytes` is the limit of the cache.
     pub fn new(
         ino: Ino,
-        inode: &OpenInode,
+        file: Arc<DataFile>,
+        trouble: Arc<Trouble>,
         writer: Option<Writer>,
         source: Option<Source>,
         cache_bytes: u64,
     ) -> FileHandle {
         FileHandle {
             ino,
-            file: inode.file.clone(),
-            spoiled: inode.file.spoiled(),
-            trouble: inode.trouble.clone(),
+            spoiled: file.spoiled(),
+            file,
+            trouble,
             writer,
             source,
             asked_for_all: AtomicBool::new(false),

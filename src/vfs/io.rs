@@ -3,6 +3,7 @@
 use super::bytes::stored;
 use super::error::{Result, VfsError};
 use super::handles::{FileHandle, Handle};
+use super::past::is_past;
 use super::state::{Durability, Vfs};
 use super::types::Fh;
 use crate::content::{Allocate, ContentError, FetchError, Read, Seek, Writer};
@@ -48,7 +49,8 @@ impl Vfs {
         };
         let wanted = first.start..last.end;
         let fetch = handle.streams().fetch(&wanted, handle.file.size()?);
-        Err(VfsError::Wait(self.asks.fetch(source.clone(), wanted, fetch)))
+        let need = self.asks.fetch(source.clone(), wanted, fetch);
+        Err(VfsError::Wait(if is_past(handle.ino) { self.doubting(handle.ino, need) } else { need }))
     }
 
     /// Writes all of `data`. The first write to a cold file starts fetching the rest of it.

@@ -18,6 +18,7 @@ mod keep;
 mod lookup;
 mod names;
 mod open;
+mod past;
 mod quota;
 mod room;
 mod state;

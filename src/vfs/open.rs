@@ -4,6 +4,7 @@ use super::bytes::Bytes;
 use super::error::{Result, VfsError};
 use super::handles::{FileHandle, Handle};
 use super::inodes::{Mode, OpenInode, Shard};
+use super::past::is_past;
 use super::state::{Durability, Vfs, allow, existing_name, now};
 use super::types::{Caller, Entry, Fh, OpenHow, Opened, Way};
 use crate::base::Ino;
@@ -66,6 +67,9 @@ impl Vfs {
 
     /// Opens a file. The bytes that are missing are fetched when they are read.
     pub fn open(&self, ino: Ino, how: OpenHow, _caller: &Caller) -> Result<Opened> {
+        if is_past(ino) {
+            return self.open_past(ino, how);
+        }
         if how.write || how.truncate {
             self.changeable()?;
         }
@@ -124,6 +128,9 @@ impl Vfs {
     pub fn release(&self, fh: Fh) -> Result<()> {
         let Handle::File(handle) = self.handles.remove(fh)? else { return Ok(()) };
         let (ino, wrote) = (handle.ino, handle.writer.is_some());
+        if is_past(ino) {
+            return self.release_past(&handle);
+        }
         self.content.used(handle.file.id(), now());
         let mut shard = self.inodes.lock(ino);
         // The writer goes with it, so that the note is of the file at rest.
@@ -244,7 +251,7 @@ impl Vfs {
         };
         let writer = how.write.then(|| file.open_writer());
         let source = (!file.is_whole()).then(|| bytes.source()).flatten();
-        let handle = FileHandle::new(ino, inode, writer, source, self.content.limits().cache);
+        let handle = FileHandle::new(ino, file, inode.trouble.clone(), writer, source, self.content.limits().cache);
         let fh = self.handles.add(Handle::File(Arc::new(handle)));
         Ok(Opened { fh, way })
     }

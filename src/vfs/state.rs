@@ -7,6 +7,7 @@ use super::asks::Asks;
 use super::error::{Result, VfsError};
 use super::handles::Handles;
 use super::inodes::Inodes;
+use super::past::Past;
 use super::quota::Doubt;
 use super::room::FullSince;
 use super::unrecorded::Unrecorded;
@@ -63,6 +64,7 @@ pub struct Vfs {
     pub(super) doubt: Doubt,
     pub(super) full_since: FullSince,
     pub(super) unrecorded: Unrecorded,
+    pub(super) past: Arc<Past>,
 }
 
 impl Vfs {
@@ -79,6 +81,7 @@ impl Vfs {
             doubt: Doubt::default(),
             full_since: FullSince::default(),
             unrecorded: Unrecorded::default(),
+            past: Arc::default(),
         }
     }
 

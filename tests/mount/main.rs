@@ -29,6 +29,7 @@ mod local_only;
 mod maps;
 mod names;
 mod offline;
+mod old_versions;
 mod open_files;
 mod ordinary_user;
 mod outage;

@@ -32,6 +32,7 @@ impl World {
         let before = self.calls;
         self.settle()?;
         if self.shared {
+            self.hear_everything()?;
             for _ in 0..ROUNDS {
                 self.list_everything()?;
             }
@@ -69,6 +70,17 @@ impl World {
         }
         let dirty: Vec<Node> = self.nodes()?.into_iter().filter(|n| n.dirty_since.is_some()).collect();
         Err(format!("I1: never quiet; dirty: {dirty:?}"))
+    }
+
+    /// Every event once: where all folders are listed, the mount shows what Box has, without asking again.
+    fn hear_everything(&mut self) -> Verdict {
+        for n in (0..self.cloud.events.len()).rev() {
+            self.tell(u8::try_from(n).unwrap_or(u8::MAX))?;
+            self.settle()?;
+        }
+        let nodes = self.nodes()?;
+        let whole = nodes.iter().all(|n| n.hold.is_none() && (n.complete || !n.is_folder()));
+        if whole { same("I7: the mount", &self.mount()?, "Box", &self.cloud.snapshot()) } else { Ok(()) }
     }
 
     fn list_everything(&mut self) -> Verdict {

@@ -256,7 +256,7 @@ impl World {
     }
 
     /// An event, perhaps an old one, perhaps once more: each time under another id, as Box repeats them.
-    fn tell(&mut self, n: u8) -> Verdict {
+    pub fn tell(&mut self, n: u8) -> Verdict {
         let Some(at) = self.cloud.events.len().checked_sub(1 + usize::from(n)) else { return Ok(()) };
         self.heard += 1;
         let event = crate::box_api::Event {
