@@ -197,7 +197,7 @@ fn a_name_that_box_cleaned_is_adopted() {
     let answer = Finish::Answered(Box::new(item("11", "ab", 5)));
     let settled = tree.settle_attempt(attempt.id, &answer, at(3)).unwrap();
     assert_eq!(tree.node(node.ino).unwrap().name, "ab");
-    assert!(settled.invalid.contains(&Invalidation::Entry { parent: Ino::ROOT, name: "a|b".to_owned() }));
+    assert!(settled.learned.invalid.contains(&Invalidation::Entry { parent: Ino::ROOT, name: "a|b".to_owned() }));
 }
 
 #[test]
