@@ -286,6 +286,9 @@ impl Company<'_> {
         let made_up = |item: &&ItemReport| item.version_sha1s.iter().any(|sha1| !self.made.contains(sha1));
         let made_up: Vec<&ItemReport> = items.iter().filter(made_up).collect();
         assert!(made_up.is_empty(), "nobody saved this: {made_up:#?}");
+        let parked: Vec<&ItemReport> =
+            items.iter().filter(|item| !item.trashed && item.name.contains(".boxfs-")).collect();
+        assert!(parked.is_empty(), "left under a temporary name: {parked:#?}");
     }
 
     /// I1: a start that finds everything in order changes nothing.

@@ -40,7 +40,25 @@ pub fn trace(seed: u64, shared: bool) -> Vec<Step> {
         slow: rng.u8(..3) == 0,
     };
     let mut mark = 0;
-    (0..rng.usize(STEPS)).map(|_| step(&mut rng, &taste, &mut mark)).collect()
+    let mut trace = Vec::new();
+    for _ in 0..rng.usize(STEPS) {
+        if taste.slow && rng.u8(..8) == 0 {
+            overtaken(&mut rng, &taste, &mut mark, &mut trace);
+        }
+        trace.push(step(&mut rng, &taste, &mut mark));
+    }
+    trace
+}
+
+/// A file is written in place while its bytes are being sent.
+fn overtaken(rng: &mut Rng, taste: &Taste, mark: &mut u8, trace: &mut Vec<Step>) {
+    let path = path(rng, taste);
+    let sealed = [Step::Hurry, Step::Do(0, Fault::Fine), Step::Hear(0)];
+    trace.push(Step::Save(path, next_mark(rng, taste, mark), true));
+    trace.extend(sealed);
+    trace.push(Step::Read(rng.u8(..2)));
+    trace.push(Step::Save(path, next_mark(rng, taste, mark), false));
+    trace.push(Step::Do(0, fault(rng, taste)));
 }
 
 fn path(rng: &mut Rng, taste: &Taste) -> Path {
@@ -65,7 +83,6 @@ fn folder(rng: &mut Rng, taste: &Taste) -> Path {
 fn step(rng: &mut Rng, taste: &Taste, mark: &mut u8) -> Step {
     match rng.u8(..100) {
         0..40 => local(rng, taste, mark),
-        40..58 if taste.slow && rng.bool() => Step::Read(rng.u8(..4)),
         40..58 => Step::Do(rng.u8(..4), fault(rng, taste)),
         58..62 => Step::Tell(rng.u8(..8)),
         62..78 => Step::Hear(rng.u8(..4)),
@@ -99,11 +116,7 @@ fn next_mark(rng: &mut Rng, taste: &Taste, mark: &mut u8) -> u8 {
 fn local(rng: &mut Rng, taste: &Taste, mark: &mut u8) -> Step {
     let (a, b) = (path(rng, taste), path(rng, taste));
     match rng.u8(..20) {
-        0..6 => Step::Save(
-            a,
-            next_mark(rng, taste, mark),
-            if taste.alike || taste.slow { rng.bool() } else { rng.u8(..4) > 0 },
-        ),
+        0..6 => Step::Save(a, next_mark(rng, taste, mark), if taste.alike { rng.bool() } else { rng.u8(..4) > 0 }),
         6..9 if taste.moves => Step::Rename(a, b),
         9 if taste.moves => Step::Exchange(a, b),
         10..13 => Step::Unlink(a),
