@@ -196,6 +196,18 @@ pub(super) fn appear(tx: &mut Tx<'_>, item: &Remote, now: Timestamp, learned: &m
     }
 }
 
+/// Shows an item whose name nothing has here any more. `false`: the name is not free.
+pub(super) fn show(tx: &mut Tx<'_>, folder: &Node, item: &Remote, now: Timestamp) -> Result<bool, TreeError> {
+    let waits = !attempts::filling(tx, folder.box_id.as_deref().unwrap_or_default(), &crate::base::fold(&item.name))?
+        .is_empty();
+    if waits || rival(tx, folder, item)?.is_some() {
+        return Ok(false);
+    }
+    // The kernel asks for a name again after a program took it away.
+    insert(tx, folder, item, now, &mut Learned::default())?;
+    Ok(true)
+}
+
 /// The node that has the item's name here: exactly, or in a form that Box does not tell apart while it is not in Box under it.
 fn rival(tx: &Tx<'_>, folder: &Node, item: &Remote) -> Result<Option<Node>, TreeError> {
     if let Some(holder) = rows::child(tx, folder.ino, &node_name(item))? {
