@@ -87,6 +87,9 @@ impl Tree {
             tx.remove(ino)?;
             if let Some(remote) = remote.filter(|r| !r.trashed) {
                 news::appear(tx, &remote, now, &mut learned)?;
+                if remote.name == parked_name(&node) {
+                    leave_parking(tx, &remote.id, node.name, now, &mut learned)?;
+                }
             }
             Ok(learned)
         })
@@ -152,6 +155,30 @@ impl Tree {
     pub fn folder_of(&self, id: &str) -> Result<Option<Ino>, TreeError> {
         Ok(self.by_item(&BoxId::folder(id))?.map(|n| n.ino))
     }
+}
+
+/// What an item is called in Box while its node waits for its name, or gives it to another before it goes.
+pub fn parked_name(node: &Node) -> String {
+    format!("{}.boxfs-swap-{}", node.name.chars().take(200).collect::<String>(), node.ino)
+}
+
+/// An item that had given its name away, and comes back: under that name if nothing has it, else beside it.
+fn leave_parking(
+    tx: &mut Tx<'_>,
+    id: &BoxId,
+    name: String,
+    now: Timestamp,
+    learned: &mut Learned,
+) -> Result<(), TreeError> {
+    let Some(mut node) = rows::by_item(tx, id)? else { return Ok(()) };
+    learned.invalid.push(news::shown_entry(&node));
+    node.name = name;
+    if !rows::folding(tx, node.parent, &node.name)?.is_empty() {
+        return news::step_aside(tx, node, now, learned);
+    }
+    tx.put(&mut node)?;
+    learned.invalid.push(news::shown_entry(&node));
+    tx.settle(node.ino, now)
 }
 
 /// The folder `holder`, which Box does not have, stands for the item of the deleted `node` from here on.
