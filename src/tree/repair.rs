@@ -7,7 +7,7 @@ use super::forget;
 use super::local;
 use super::news::{self, Learned};
 use super::node::{Hold, Node, Presence};
-use super::remote;
+use super::remote::{self, Remote};
 use super::rows;
 use super::store::{Tree, Tx};
 use crate::base::{BoxId, ContentId, Ino, Timestamp};
@@ -24,9 +24,10 @@ impl Tree {
             node.box_id = None;
             node.base = None;
             node.time_refused = None;
+            let name = node.name.clone();
             news::step_aside(tx, node, now, &mut learned)?;
             if let Some(remote) = remote.filter(|r| !r.trashed) {
-                news::appear(tx, &remote, now, &mut learned)?;
+                appear_again(tx, &remote, ino, name, now, &mut learned)?;
             }
             Ok(learned)
         })
@@ -86,10 +87,7 @@ impl Tree {
             learned.dropped.extend(node.content);
             tx.remove(ino)?;
             if let Some(remote) = remote.filter(|r| !r.trashed) {
-                news::appear(tx, &remote, now, &mut learned)?;
-                if remote.name == parked_name(&node) {
-                    leave_parking(tx, &remote.id, node.name, now, &mut learned)?;
-                }
+                appear_again(tx, &remote, ino, node.name, now, &mut learned)?;
             }
             Ok(learned)
         })
@@ -159,18 +157,28 @@ impl Tree {
 
 /// What an item is called in Box while its node waits for its name, or gives it to another before it goes.
 pub fn parked_name(node: &Node) -> String {
-    format!("{}.boxfs-swap-{}", node.name.chars().take(200).collect::<String>(), node.ino)
+    format!("{}{}", node.name.chars().take(200).collect::<String>(), parked_as(node.ino))
 }
 
-/// An item that had given its name away, and comes back: under that name if nothing has it, else beside it.
-fn leave_parking(
+fn parked_as(ino: Ino) -> String {
+    format!(".boxfs-swap-{ino}")
+}
+
+/// The item that `ino` stood for is shown by a node of its own. If it had given its name away, which was `name`, it gets that back if
+/// nothing has it, else one beside it.
+fn appear_again(
     tx: &mut Tx<'_>,
-    id: &BoxId,
+    item: &Remote,
+    ino: Ino,
     name: String,
     now: Timestamp,
     learned: &mut Learned,
 ) -> Result<(), TreeError> {
-    let Some(mut node) = rows::by_item(tx, id)? else { return Ok(()) };
+    news::appear(tx, item, now, learned)?;
+    let Some(mut node) = rows::by_item(tx, &item.id)? else { return Ok(()) };
+    if !item.name.ends_with(&parked_as(ino)) {
+        return Ok(());
+    }
     learned.invalid.push(news::shown_entry(&node));
     node.name = name;
     if !rows::folding(tx, node.parent, &node.name)?.is_empty() {
