@@ -41,6 +41,7 @@ mod trouble_text;
 mod umount;
 mod versions;
 mod wait;
+mod watch;
 mod whoami;
 
 use std::process::ExitCode;
@@ -67,6 +68,7 @@ enum Command {
     Umount(umount::Arguments),
     Status(status::Arguments),
     Wait(wait::Arguments),
+    Watch(watch::Arguments),
     Retry(retry::Arguments),
     Conflicts(conflicts::Arguments),
     Pin(pin::PinArguments),
@@ -104,6 +106,7 @@ pub fn run() -> ExitCode {
         Command::Umount(arguments) => umount::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Wait(arguments) => wait::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
         Command::Pin(arguments) => pin::pin(&arguments),

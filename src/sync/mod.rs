@@ -29,9 +29,11 @@ mod salvage;
 mod simulation;
 mod translate;
 mod troubles;
+mod watch;
 
 pub use crate::tree::AskError;
 pub use crate::tree::Discarded;
+pub use crate::tree::{Change, MadeIn, NodeKind, What};
 pub use board::{Reach, Uploading};
 pub use engine::{Engine, Parts};
 pub use executor::Line;
@@ -41,3 +43,4 @@ pub use recovery::{LastRun, Recovered, recover};
 pub use report::{Failing, Left, Report};
 pub use salvage::{Located, find, locate};
 pub use troubles::{ConflictCopy, Troubles};
+pub use watch::{Seen, Watching};

@@ -5,7 +5,7 @@ use super::error::{Need, Result, VfsError};
 use super::trouble::meaning_of;
 use crate::base::Ino;
 use crate::content::{Arrived, DataFile, FetchError};
-use crate::tree::{AheadAsk, Ask, AskError, FetchAsk, FetchFrom, Origin, PastAsk, PastVersion, PushAsk};
+use crate::tree::{AheadAsk, Ask, AskError, FetchAsk, FetchFrom, Origin, PastAsk, PastVersion, PushAsk, Tally};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,7 @@ pub(super) struct Source {
     pub ino: Ino,
     pub file: Arc<DataFile>,
     pub origin: Origin,
+    pub tally: Option<Arc<Tally>>,
 }
 
 /// One request of those that fetch the rest of a changed file.
@@ -38,6 +39,7 @@ impl Source {
             content: self.file.id(),
             file_id: self.origin.file_id.clone(),
             version: Some(self.origin.version.clone()).filter(|v| !v.is_empty()),
+            tally: self.tally.clone(),
         }
     }
 }
