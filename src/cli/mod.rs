@@ -36,6 +36,7 @@ mod state_dir;
 mod status;
 mod status_text;
 mod terminal;
+mod thumbnails;
 mod trash;
 mod trouble_text;
 mod umount;
@@ -84,6 +85,7 @@ enum Command {
     Versions(versions::VersionsArguments),
     Restore(versions::RestoreArguments),
     Trash(trash::Arguments),
+    Thumbnails(thumbnails::Arguments),
     Login(Box<login::Arguments>),
     Logout(Box<logout::Arguments>),
     Whoami(Box<whoami::Arguments>),
@@ -122,6 +124,7 @@ pub fn run() -> ExitCode {
         Command::Versions(arguments) => versions::versions(&arguments),
         Command::Restore(arguments) => versions::restore(&arguments),
         Command::Trash(arguments) => trash::run(&arguments),
+        Command::Thumbnails(arguments) => thumbnails::run(&arguments, &around),
         Command::Login(arguments) => login::run(&arguments, &around),
         Command::Logout(arguments) => logout::run(&arguments, &around),
         Command::Whoami(arguments) => whoami::run(&arguments, &around),

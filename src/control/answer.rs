@@ -2,6 +2,7 @@
 
 use super::fill::{Wish, fill};
 use super::past;
+use super::pictures;
 use super::protocol::{
     Account, Amount, ApiUse, Conflict, Events, Failure, Notice, Pending, Progress, Reader, Refusal, Reply, Request,
     Space, StatusReport, Troubles, Uploading, Waiting,
@@ -112,6 +113,10 @@ impl Answerer {
                     Err(refusal) => refusal,
                 }
             }
+            Request::Thumbnail { path, side } => match self.find(&path).await {
+                Ok(ino) => pictures::thumbnail(&self.engine, ino, side).await,
+                Err(refusal) => refusal,
+            },
             Request::Watch { path } => match self.find(&path).await {
                 Ok(_) => watch(&self.engine, &path, &reply).await,
                 Err(refusal) => refusal,

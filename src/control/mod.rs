@@ -9,6 +9,7 @@ mod client;
 mod fill;
 mod mounts;
 mod past;
+mod pictures;
 mod protocol;
 mod salvage;
 mod server;

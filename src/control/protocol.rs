@@ -33,6 +33,8 @@ pub enum Request {
     Evict { path: String },
     /// Brings the names below `path` here, and with `bytes` the files' bytes: [`Reply::Filling`] on the way, then [`Reply::Filled`].
     Prefetch { path: String, bytes: bool },
+    /// Box's own picture of the file at `path`, at most `side` pixels high and wide: [`Reply::Thumbnail`].
+    Thumbnail { path: String, side: u32 },
     /// Changes at or below `path` as they are applied: [`Reply::Change`] and [`Reply::Missed`] until the client goes.
     Watch { path: String },
     /// The versions of a file: [`Reply::Versions`].
@@ -89,6 +91,10 @@ pub enum Reply {
     /// It ended here.
     Filled(Filling),
     Evicted(Amount),
+    /// A PNG in Base64; `None`: Box makes none of such a file, or does not have its bytes yet.
+    Thumbnail {
+        png: Option<String>,
+    },
     /// The oldest first.
     Versions {
         versions: Vec<Version>,

@@ -80,6 +80,10 @@ impl Engine {
         &self.content
     }
 
+    pub(super) fn line(&self) -> &Line {
+        &self.line
+    }
+
     pub(super) fn board(&self) -> &Arc<Board> {
         &self.board
     }

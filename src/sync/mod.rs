@@ -15,6 +15,7 @@ mod executor_chunks;
 mod executor_events;
 mod executor_fetch;
 mod executor_past;
+mod executor_pictures;
 mod executor_upload;
 mod lanes;
 mod news;

@@ -51,6 +51,7 @@ mod sign_in_keyring;
 mod sign_in_lost;
 mod sign_in_refresh;
 mod sign_in_secrets;
+mod thumbnails;
 mod travel;
 mod troubles;
 mod two_mounts;
