@@ -6,6 +6,7 @@ use super::effect::{Effect, Event};
 use super::eviction;
 use super::executor::{Executor, Line, MAX_PARTS, MAX_QUESTIONS};
 use super::executor_account as account;
+use super::executor_archive::permits;
 use super::planner::{FolderMemory, OpenState, Plan, plan};
 use crate::base::{ContentId, Ino, Timestamp, pause};
 use crate::content::Content;
@@ -78,6 +79,14 @@ impl Engine {
 
     pub(super) fn content(&self) -> &Content {
         &self.content
+    }
+
+    pub(super) fn line(&self) -> &Line {
+        &self.line
+    }
+
+    pub(super) fn board(&self) -> &Arc<Board> {
+        &self.board
     }
 
     pub(super) fn asks(&self) -> &mpsc::Sender<Ask> {
@@ -211,6 +220,7 @@ async fn run(
         parts: Arc::new(Semaphore::new(MAX_PARTS)),
         questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
         lanes: Arc::default(),
+        archives: permits(),
         evicting: Arc::default(),
         events,
         tell: parts.tell.clone(),
@@ -232,10 +242,10 @@ async fn run(
             let outage = core.outage();
             board.set_reach(outage.and_then(|o| o.reason.clone()), outage.is_some_and(|o| o.sign_in_needed), now);
         }
-        let sleep = match core.next_tick()? {
-            Some(at) => at.since(Timestamp::now()).min(LONGEST_SLEEP),
-            None => LONGEST_SLEEP,
-        };
+        let now = Timestamp::now();
+        parts.tree.set_flow(core.flow(now));
+        let tick = [core.next_tick()?, core.stream.next_doubt(now)].into_iter().flatten().min();
+        let sleep = tick.map_or(LONGEST_SLEEP, |at| at.since(now).min(LONGEST_SLEEP));
         event = tokio::select! {
             biased;
             _ = stopped.changed() => None,

@@ -3,7 +3,8 @@
 use super::discard::{Discarded, NotDiscarded};
 use crate::base::{BoxId, ContentId, Ino, Sha1Digest, Timestamp};
 use std::ops::Range;
-use std::sync::Weak;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
 /// What the file system asks of the engine, on one bounded channel.
@@ -21,6 +22,8 @@ pub enum Ask {
     Ahead(AheadAsk),
     /// Fetch all that is missing of a content, which whoever asks has open.
     Whole { from: FetchFrom, reply: oneshot::Sender<Result<(), AskError>> },
+    /// Fetch small files together.
+    Archive(ArchiveAsk),
     /// Look at everything that is not in Box at once, without settling (`wait`, unmount).
     Hurry,
     /// Ask Box about the past of items.
@@ -42,13 +45,41 @@ pub enum Ask {
 pub struct Listed;
 
 /// Where missing bytes come from, and into which data file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FetchFrom {
     pub ino: Ino,
     pub content: ContentId,
     pub file_id: String,
     /// `None`: the current one.
     pub version: Option<String>,
+    /// For whom; `None`: for nobody in particular.
+    pub tally: Option<Arc<Tally>>,
+}
+
+/// What was fetched for one program, counted as it comes.
+#[derive(Debug, Default)]
+pub struct Tally {
+    calls: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Tally {
+    /// A request for bytes leaves.
+    pub fn call(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn came(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
 }
 
 /// A range that somebody waits for, claimed on the data file. Whoever performs it releases the claim with the outcome.
@@ -67,6 +98,14 @@ pub struct AheadAsk {
     pub piece_bytes: u64,
     /// Nobody wants it any more once this cannot be upgraded; `None`: it is wanted whatever happens.
     pub run: Option<Weak<()>>,
+}
+
+/// Small files of which nothing is here, each of which whoever asks has open. Answered when what comes of them together is here; the rest
+/// is to be asked for one by one.
+#[derive(Debug)]
+pub struct ArchiveAsk {
+    pub files: Vec<FetchFrom>,
+    pub reply: oneshot::Sender<Result<(), AskError>>,
 }
 
 /// The user's word on one item; without `act` it is only asked what that would do.

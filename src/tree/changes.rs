@@ -9,7 +9,7 @@ use crate::base::{BoxId, Ino, Timestamp, shown_name};
 use tokio::sync::broadcast;
 
 /// Changes that wait for a slow watcher, some 200 bytes each. What does not fit is counted and told to it.
-const MAX_WAITING: usize = 4_096;
+const MAX_WAITING: usize = 1_024;
 
 /// Where a change was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ mod dirty;
 mod discard;
 mod error;
 mod evict;
+mod flow;
 mod forget;
 mod guard;
 mod local;
@@ -39,8 +40,8 @@ mod undo;
 mod xattrs;
 
 pub use ask::{
-    AheadAsk, Ask, AskError, DeletionsAsk, DiscardAsk, FetchAsk, FetchFrom, Invalidation, Listed, PastAsk, PastVersion,
-    PauseAsk, PushAsk, Trashed,
+    AheadAsk, ArchiveAsk, Ask, AskError, DeletionsAsk, DiscardAsk, FetchAsk, FetchFrom, Invalidation, Listed, PastAsk,
+    PastVersion, PauseAsk, PushAsk, Tally, Trashed,
 };
 pub use attempts::{Attempt, AttemptKind, AttemptState, NewAttempt};
 pub use changes::{Change, MadeIn, What};
@@ -50,6 +51,7 @@ pub use dirty::Pending;
 pub use discard::{Discard, Discarded, InUse, NotDiscarded};
 pub use error::TreeError;
 pub use evict::{Cached, Pins};
+pub use flow::Flow;
 pub use forget::{Forgotten, Rest};
 pub use guard::Gate;
 pub use local::{AttrChange, NewNode};

@@ -3,6 +3,7 @@
 use super::changes::{self, Change, Teller};
 use super::contents::{self, ContentRow, Place};
 use super::error::TreeError;
+use super::flow::SharedFlow;
 use super::node::{Attr, Node, NodeKind, Presence};
 use super::remote::{self, Remote};
 use super::{memory, rows, schema};
@@ -26,6 +27,7 @@ pub struct Tree {
     /// Counts what Box said, so that who keeps pins knows when to look.
     news: watch::Sender<u64>,
     pub(super) teller: Teller,
+    pub(super) flow: SharedFlow,
     #[cfg(test)]
     pub(super) fuse: super::simulated::Fuse,
 }
@@ -190,6 +192,7 @@ impl Tree {
         Ok(Tree {
             news: watch::Sender::new(0),
             teller: changes::teller(),
+            flow: SharedFlow::default(),
             inner: Mutex::new(Inner { db, hot, names, local_only: LocalOnlyNames::default() }),
             damaged: AtomicBool::new(false),
             #[cfg(test)]

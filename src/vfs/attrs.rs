@@ -19,6 +19,7 @@ impl Vfs {
         if is_past(ino) {
             return self.getattr_past(ino).map(|entry| (entry.attr, entry.ttl));
         }
+        self.revalidate_around(ino)?;
         let mut shard = self.inodes.lock(ino);
         let attr = match self.tree.node(ino) {
             Ok(node) => self.attr_of(&node, shard.get(ino))?,
@@ -26,7 +27,7 @@ impl Vfs {
             Err(TreeError::NoNode(_)) => self.forgotten(ino, shard.get(ino).ok_or(VfsError::Stale)?)?,
             Err(e) => return Err(self.tree_error(e)),
         };
-        Ok((attr, self.settings.lifetime))
+        Ok((attr, self.lifetime()))
     }
 
     /// Changes attributes. Mode and owner stay on this machine; a size is a write.
@@ -64,7 +65,7 @@ impl Vfs {
 
     pub(super) fn entry_of(&self, node: &Node) -> Result<Entry> {
         let attr = self.attr_of(node, self.inodes.lock(node.ino).get(node.ino))?;
-        Ok(Entry { attr, ttl: self.settings.lifetime })
+        Ok(Entry { attr, ttl: self.lifetime() })
     }
 
     /// What programs see of `node`; while somebody writes, size and times are those of the data file.

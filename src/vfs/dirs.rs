@@ -34,6 +34,9 @@ impl Vfs {
         if is_past(ino) {
             return self.readdir_past(ino, offset, add);
         }
+        if offset == 0 {
+            self.revalidate(ino)?;
+        }
         let dots = [(AFTER_DOT, ".", ino), (AFTER_DOT_DOT, "..", self.node(ino)?.parent)];
         // Fetched before the dots, so that an empty-handed answer is never mistaken for an empty folder.
         let mut after = Ino(offset.max(AFTER_DOT_DOT) - 1);

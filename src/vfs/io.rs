@@ -26,13 +26,15 @@ impl Vfs {
         }
         match found {
             Read::Bytes(bytes) => Ok(bytes),
+            Read::Missing(_) if handle.refused => Err(VfsError::Denied),
             Read::Missing(gaps) => self.fetch(&handle, &gaps),
         }
     }
 
     /// Has what the reader will want next fetched, without anybody waiting.
     fn read_ahead(&self, handle: &FileHandle, offset: u64, size: u32) -> Result<()> {
-        let Some(source) = handle.source.as_ref().filter(|_| !handle.file.is_whole()) else { return Ok(()) };
+        let wanted = !handle.refused && !handle.file.is_whole();
+        let Some(source) = handle.source.as_ref().filter(|_| wanted) else { return Ok(()) };
         let file_bytes = handle.file.size()?;
         let read = offset..offset.saturating_add(size.into()).min(file_bytes);
         if !read.is_empty()

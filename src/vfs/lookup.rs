@@ -14,7 +14,8 @@ impl Vfs {
         if is_past(parent) {
             return self.lookup_past(parent, name);
         }
-        let missing = Looked::Missing { ttl: self.settings.lifetime };
+        self.revalidate(parent)?;
+        let missing = Looked::Missing { ttl: self.lifetime() };
         let Ok(name) = existing_name(name) else { return Ok(missing) };
         match self.child(parent, &name) {
             Ok(node) => self.entry_of(&node).map(Looked::Found),

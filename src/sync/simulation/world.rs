@@ -264,6 +264,7 @@ impl World {
             event_type: String::new(),
             source: Some(self.cloud.events[at].clone()),
             created_by_id: None,
+            created_by_login: None,
             created_at: None,
         };
         self.feed(Event::News { entries: vec![event], next: self.heard.to_string() })
@@ -326,6 +327,7 @@ impl World {
                 | Effect::Ahead(_)
                 | Effect::Whole { .. }
                 | Effect::Past(_)
+                | Effect::Archive(_)
                 | Effect::Quota(_)
                 | Effect::Follow(_)
                 | Effect::Tell(_),

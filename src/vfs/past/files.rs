@@ -9,7 +9,7 @@ use crate::vfs::asks::Source;
 use crate::vfs::error::{Need, Result, VfsError};
 use crate::vfs::handles::{FileHandle, Handle};
 use crate::vfs::state::{Vfs, allow, now};
-use crate::vfs::types::{OpenHow, Opened, Way};
+use crate::vfs::types::{Caller, OpenHow, Opened, Way};
 use std::io;
 use std::sync::{Arc, PoisonError};
 
@@ -18,7 +18,7 @@ const TRIES: u32 = 4;
 
 impl Vfs {
     /// Opens an old version for reading. Bytes that are missing are fetched when they are read.
-    pub(in crate::vfs) fn open_past(&self, ino: Ino, how: OpenHow) -> Result<Opened> {
+    pub(in crate::vfs) fn open_past(&self, ino: Ino, how: OpenHow, caller: &Caller) -> Result<Opened> {
         if how.write || how.truncate {
             return Err(VfsError::ReadOnly);
         }
@@ -27,10 +27,11 @@ impl Vfs {
         let node = self.node(version.file)?;
         allow(self.rights(&node)?.download)?;
         let file = self.bytes_of_version(&version)?;
-        let source = Source { ino, file: file.clone(), origin: version.origin.clone() };
+        let source = Source { ino, file: file.clone(), origin: version.origin.clone(), tally: None };
         let source = Some(source).filter(|_| !file.is_whole());
+        let program = source.as_ref().map(|_| self.program(caller));
         let handle = FileHandle::new(ino, file, Arc::default(), None, source, self.content.limits().cache);
-        let fh = self.handles.add(Handle::File(Arc::new(handle)));
+        let fh = self.handles.add(Handle::File(Arc::new(handle.of(program))));
         // An inode stands for one version for ever: what the kernel has of it is right.
         Ok(Opened { fh, way: Way::Cached { keep: true } })
     }
@@ -38,6 +39,18 @@ impl Vfs {
     pub(in crate::vfs) fn release_past(&self, handle: &FileHandle) -> Result<()> {
         self.content.used(handle.file.id(), now());
         self.save_ranges(&handle.file)
+    }
+
+    /// What there is of an old version under `user.box.`.
+    pub(in crate::vfs) fn xattr_of_version(&self, ino: Ino, name: &[u8]) -> Option<Vec<u8>> {
+        let version = self.past.version(ino)?;
+        let value = match name {
+            b"id" => version.origin.file_id.clone(),
+            b"version" => version.origin.version.clone(),
+            b"sha1" => version.origin.sha1?.to_hex(),
+            _ => return None,
+        };
+        Some(value.into_bytes())
     }
 
     /// `need` of a reader of an old version; where Box does not have it any more, the list that named it is not believed.
