@@ -64,7 +64,6 @@ pub use quota::Quota;
 pub use rebuild::Whereabouts;
 pub use remote::{Remote, Rights};
 pub use rename::{RenameHow, Renamed};
-pub use repair::parked_name;
 pub use sessions::SessionRow;
 pub use store::Tree;
 

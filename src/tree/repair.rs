@@ -10,7 +10,7 @@ use super::node::{Hold, Node, Presence};
 use super::remote::{self, Remote};
 use super::rows;
 use super::store::{Tree, Tx};
-use crate::base::{BoxId, ContentId, Ino, Timestamp};
+use crate::base::{BoxId, ContentId, Ino, Timestamp, unparked};
 
 impl Tree {
     /// Content conflict: the node with the local bytes becomes the conflict copy (same inode and handles, no id), and a new
@@ -155,15 +155,6 @@ impl Tree {
     }
 }
 
-/// What an item is called in Box while its node waits for its name, or gives it to another before it goes.
-pub fn parked_name(node: &Node) -> String {
-    format!("{}{}", node.name.chars().take(200).collect::<String>(), parked_as(node.ino))
-}
-
-fn parked_as(ino: Ino) -> String {
-    format!(".boxfs-swap-{ino}")
-}
-
 /// The item that `ino` stood for is shown by a node of its own. If it had given its name away, which was `name`, it gets that back if
 /// nothing has it, else one beside it.
 fn appear_again(
@@ -176,7 +167,7 @@ fn appear_again(
 ) -> Result<(), TreeError> {
     news::appear(tx, item, now, learned)?;
     let Some(mut node) = rows::by_item(tx, &item.id)? else { return Ok(()) };
-    if !item.name.ends_with(&parked_as(ino)) {
+    if unparked(&item.name).is_none_or(|(_, parked)| parked != ino.0) {
         return Ok(());
     }
     learned.invalid.push(news::shown_entry(&node));

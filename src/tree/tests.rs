@@ -377,3 +377,14 @@ fn a_reopened_tree_is_the_same() {
     let tree = Tree::open(&path, true).unwrap();
     assert_eq!(tree.node(node.ino).unwrap(), before);
 }
+
+#[test]
+fn damage_that_is_met_is_noted_and_told_with_what_to_do() {
+    let tree = Tree::in_memory().unwrap();
+    let told = tree.suspect(TreeError::NotFound);
+    assert!(matches!(told, TreeError::NotFound) && !tree.is_suspect());
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    let told = tree.suspect(TreeError::Sql(rusqlite::Error::SqliteFailure(code, None)));
+    assert!(told.to_string().contains("is damaged") && told.to_string().contains("unmount and mount again"), "{told}");
+    assert!(tree.is_suspect());
+}

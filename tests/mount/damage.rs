@@ -148,37 +148,3 @@ fn another_account_does_not_get_what_the_spool_holds() {
     second.wait();
     world.expect_bytes("/doc", b"precious");
 }
-
-#[test]
-fn damage_that_is_met_while_the_database_is_used_is_told_and_mended_by_the_next_mount() {
-    let world = World::new(Mode::Copying);
-    let folders = 40;
-    for n in 0..folders * 50 {
-        world.emulator.act().write_file(&format!("/f{}/{n}", n % folders), b"in Box").unwrap();
-    }
-    let first = mount(&world);
-    assert_eq!(tree_at(&first.root), tree_in_box(&world));
-    first.umount();
-    let second = mount(&world);
-    fs::write(second.at("new"), "made here").unwrap();
-    let state = second.state_dir.clone();
-    // Under its hands, but for the schema.
-    garbage(&database(&state), 4096 * 3);
-    garbage(&state.join("boxfs.db-wal"), 0);
-    eventually("an error", SOON, || {
-        (0..folders).any(|n| {
-            fs::read_dir(second.at(&format!("f{n}"))).is_err() || second.at(&format!("f{n}/{n}")).metadata().is_err()
-        })
-    });
-    let status = second.command(&["status"], "");
-    let told = format!("{}{}", status.stdout, status.stderr);
-    assert!(told.contains("the database is damaged") && told.contains("unmount and mount again"), "{told}");
-    second.command(&["umount", "--now"], "");
-    drop(second);
-    let third = mount(&world);
-    third.wait();
-    world.expect_bytes("/new", b"made here");
-    assert_eq!(world.emulator.items().len(), usize::try_from(folders * 51 + 1).unwrap(), "nothing twice");
-    eventually("the mount shows what Box has", SOON, || tree_at(&third.root) == tree_in_box(&world));
-    third.umount();
-}
