@@ -229,9 +229,11 @@ impl Company<'_> {
     fn retry_interrupted(&mut self, who: usize) {
         let mount = self.people[who].mount.as_ref().unwrap();
         for path in self.shown(who).keys() {
-            let path = path.trim_start_matches('/');
-            if !mount.at(path).is_dir() && mount.xattr(path, "state").starts_with("failed") {
-                self.made.insert(sha1_hex(&fs::read(mount.at(path)).unwrap()));
+            let path = mount.at(path.trim_start_matches('/'));
+            // Somebody may take it away meanwhile.
+            let state = xattr::get(&path, "user.box.state").ok().flatten().unwrap_or_default();
+            if let (true, Ok(bytes)) = (state.starts_with(b"failed"), fs::read(&path)) {
+                self.made.insert(sha1_hex(&bytes));
             }
         }
         mount.command(&["retry"], "").ok();
