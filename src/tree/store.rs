@@ -2,6 +2,7 @@
 
 use super::contents::{self, ContentRow, Place};
 use super::error::TreeError;
+use super::name_changes::{NameChanges, Standing};
 use super::node::{Attr, Node, NodeKind, Presence};
 use super::remote::{self, Remote};
 use super::{memory, rows, schema};
@@ -22,6 +23,7 @@ const HOT_NODES: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
 pub struct Tree {
     inner: Mutex<Inner>,
     damaged: AtomicBool,
+    pub(super) name_changes: NameChanges,
     /// Counts what Box said, so that who keeps pins knows when to look.
     news: watch::Sender<u64>,
     #[cfg(test)]
@@ -44,6 +46,9 @@ pub(super) struct Tx<'a> {
     local_only: &'a LocalOnlyNames,
     written: Vec<Node>,
     removed: Vec<Ino>,
+    /// Folders whose names it changed.
+    renamed_in: Vec<Ino>,
+    name_changes: &'a NameChanges,
     /// The boot clock as it was when the transaction began.
     pub(super) boot: BootClock,
 }
@@ -75,19 +80,23 @@ impl Tx<'_> {
     }
 
     pub(super) fn put(&mut self, node: &mut Node) -> Result<(), TreeError> {
+        let before = Standing::stored(&self.db, node.ino)?;
         rows::put(&self.db, node, self.local_only)?;
+        self.renamed_in.extend(Standing::between(before, Some(Standing::of(node))));
         self.written.push(node.clone());
         Ok(())
     }
 
     pub(super) fn remove(&mut self, ino: Ino) -> Result<(), TreeError> {
+        let before = Standing::stored(&self.db, ino)?;
         rows::remove(&self.db, ino)?;
+        self.renamed_in.extend(Standing::between(before, None));
         self.removed.push(ino);
         Ok(())
     }
 
     fn commit(self) -> Result<(), TreeError> {
-        let Tx { db, hot, names, written, removed, local_only: _, boot: _ } = self;
+        let Tx { db, hot, names, written, removed, renamed_in, name_changes, local_only: _, boot: _ } = self;
         db.commit()?;
         for node in written {
             if let Some(old) = hot.peek(&node.ino) {
@@ -101,6 +110,7 @@ impl Tx<'_> {
                 names.pop(&(old.parent, old.name));
             }
         }
+        renamed_in.into_iter().for_each(|folder| name_changes.note(folder));
         Ok(())
     }
 }
@@ -179,6 +189,7 @@ impl Tree {
             news: watch::Sender::new(0),
             inner: Mutex::new(Inner { db, hot, names, local_only: LocalOnlyNames::default() }),
             damaged: AtomicBool::new(false),
+            name_changes: NameChanges::default(),
             #[cfg(test)]
             fuse: super::simulated::Fuse::default(),
         })
@@ -205,7 +216,17 @@ impl Tree {
         let mut inner = self.lock();
         let Inner { db, hot, names, local_only } = &mut *inner;
         let db = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut tx = Tx { db, hot, names, local_only, written: Vec::new(), removed: Vec::new(), boot };
+        let mut tx = Tx {
+            db,
+            hot,
+            names,
+            local_only,
+            written: Vec::new(),
+            removed: Vec::new(),
+            renamed_in: Vec::new(),
+            name_changes: &self.name_changes,
+            boot,
+        };
         let value = work(&mut tx)?;
         tx.commit()?;
         Ok(value)

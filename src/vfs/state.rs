@@ -7,6 +7,7 @@ use super::asks::Asks;
 use super::error::{Result, VfsError};
 use super::handles::Handles;
 use super::inodes::Inodes;
+use super::listings::Listings;
 use super::quota::Doubt;
 use super::room::FullSince;
 use super::unrecorded::Unrecorded;
@@ -59,6 +60,7 @@ pub struct Vfs {
     pub(super) settings: Settings,
     pub(super) inodes: Inodes,
     pub(super) handles: Handles,
+    pub(super) listings: Listings,
     pub(super) boot: String,
     pub(super) doubt: Doubt,
     pub(super) full_since: FullSince,
@@ -75,6 +77,7 @@ impl Vfs {
             settings,
             inodes: Inodes::default(),
             handles: Handles::default(),
+            listings: Listings::default(),
             boot: boot_id(),
             doubt: Doubt::default(),
             full_since: FullSince::default(),
