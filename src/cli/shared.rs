@@ -40,6 +40,9 @@ pub(super) struct SharedOptions {
     /// More names that are kept on this machine, such as '*.part,core.*' [default: editors' swap and lock files]
     #[arg(long, value_name = "NAMES")]
     local_only: Option<String>,
+    /// Programs that get no bytes that are not here, such as 'tumblerd,baloo_file' [default: none]
+    #[arg(long, value_name = "NAMES")]
+    refuse_readers: Option<String>,
     /// Clean contents kept [default: 10GB]
     #[arg(long, value_name = "SIZE")]
     cache_size: Option<String>,
@@ -89,6 +92,7 @@ impl SharedOptions {
             ("durability", &self.durability),
             ("settle", &self.settle),
             ("local-only", &self.local_only),
+            ("refuse-readers", &self.refuse_readers),
             ("cache-size", &self.cache_size),
             ("spool-size", &self.spool_size),
             ("upload-limit", &self.upload_limit),

@@ -55,7 +55,11 @@ impl Standing {
     pub fn stored(db: &Connection, ino: Ino) -> Result<Option<Standing>, TreeError> {
         let mut statement = db.prepare_cached("SELECT parent, name, deleted FROM nodes WHERE ino = ?1")?;
         let standing = statement.query_row([ino.0 as i64], |row| {
-            Ok(Standing { parent: Ino(row.get::<_, i64>(0)? as u64), name: row.get(1)?, shown: !row.get::<_, bool>(2)? })
+            Ok(Standing {
+                parent: Ino(row.get::<_, i64>(0)? as u64),
+                name: row.get(1)?,
+                shown: !row.get::<_, bool>(2)?,
+            })
         });
         Ok(standing.optional()?)
     }

@@ -3,6 +3,7 @@
 
 use super::ask::Invalidation;
 use super::attempts;
+use super::changes::{MadeIn, What};
 use super::error::TreeError;
 use super::node::{Attr, Base, Node, NodeKind, Presence};
 use super::outcome;
@@ -213,7 +214,8 @@ pub(super) fn insert(
     let mut node = shown(folder, item, defaults, now);
     tx.put(&mut node)?;
     learned.invalid.push(shown_entry(&node));
-    Ok(())
+    // What a first listing brings is not new.
+    if folder.complete { tx.tell(MadeIn::Box, What::Created, &node) } else { Ok(()) }
 }
 
 /// An item we show: its clean fields follow Box.
@@ -226,13 +228,13 @@ fn update(
     learned: &mut Learned,
 ) -> Result<(), TreeError> {
     let Some(vacated) = update_one(tx, node, item, is_open, now, learned)? else { return Ok(()) };
-    match rows::by_item(tx, &vacated.id)? {
-        Some(node) => update(tx, node, &vacated, is_open, now, learned),
-        None => Ok(()),
+    match (rows::by_item(tx, &vacated)?, remote::get(tx, &vacated)?) {
+        (Some(node), Some(item)) => update(tx, node, &item, is_open, now, learned),
+        _ => Ok(()),
     }
 }
 
-/// Returns the row of an item whose node made room, and goes to its own place next.
+/// Returns the item whose node made room, and goes to its own place next.
 fn update_one(
     tx: &mut Tx<'_>,
     mut node: Node,
@@ -240,22 +242,31 @@ fn update_one(
     is_open: &impl Fn(Option<ContentId>) -> bool,
     now: Timestamp,
     learned: &mut Learned,
-) -> Result<Option<Remote>, TreeError> {
+) -> Result<Option<BoxId>, TreeError> {
     let Some(base) = node.base.clone() else { return refresh_root(tx, node).map(|()| None) };
     if node.presence == Presence::Deleted {
         return Ok(None);
     }
     let before = node.clone();
+    let old_path = tx.told_path(&before)?;
     let local_parent = rows::parent_id(tx, &node)?;
     let mut vacated = None;
     if !node.place_dirty(local_parent.as_deref()) {
         match follow_place(tx, &mut node, item, now, learned)? {
             Followed::Nowhere => return leave(tx, node, now, learned).map(|()| None),
-            Followed::There(row) => vacated = row,
+            Followed::There(item) => vacated = item,
         }
     }
     let new_version = item.version != base.version && base.sha1 != item.sha1;
-    if node.is_file() && new_version && !node.content_dirty() && is_open(node.content) {
+    let moved = (before.parent, &before.name) != (node.parent, &node.name);
+    if let Some(from) = old_path.filter(|_| moved) {
+        tx.tell(MadeIn::Box, What::Moved { from }, &node)?;
+    }
+    let edited = node.is_file() && new_version && !node.content_dirty();
+    if edited {
+        tx.tell(MadeIn::Box, What::Edited, &node)?;
+    }
+    if edited && is_open(node.content) {
         return succeed(tx, node, item, now, learned).map(|()| vacated);
     }
     follow_bytes(&mut node, &base, item, learned);
@@ -263,7 +274,7 @@ fn update_one(
         return Ok(vacated);
     }
     node.attr.ctime = now;
-    if (before.parent, &before.name) != (node.parent, &node.name) {
+    if moved {
         learned.invalid.push(shown_entry(&before));
         learned.invalid.push(shown_entry(&node));
     }
@@ -285,8 +296,8 @@ fn refresh_root(tx: &mut Tx<'_>, mut node: Node) -> Result<(), TreeError> {
 
 /// Where a node is that follows its item.
 enum Followed {
-    /// In its place, or in its old one until Box was asked. Who made room for it, and where that item goes.
-    There(Option<Remote>),
+    /// In its place, or in its old one until Box was asked. The item whose node made room for it.
+    There(Option<BoxId>),
     /// In no folder that is here.
     Nowhere,
 }
@@ -409,12 +420,23 @@ fn leave(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> 
     if node.ino == Ino::ROOT {
         return Ok(());
     }
+    let (path, told) = (tx.told_path(&node)?.filter(|_| node.presence == Presence::Here), node.clone());
+    take_away(tx, node, now, learned)?;
+    match path {
+        Some(path) if rows::get(tx, told.ino)?.is_none() => tx.tell_at(MadeIn::Box, What::Deleted, &told, path),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// With all below it.
+fn take_away(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
     if node.is_folder() {
         let sql = format!("SELECT {} FROM nodes WHERE parent = ?1 AND deleted = 0", rows::COLUMNS);
         let below: Vec<Node> =
             tx.prepare_cached(&sql)?.query_map([node.ino.0 as i64], rows::from_row)?.collect::<Result<_, _>>()?;
         for child in below {
-            leave(tx, child, now, learned)?;
+            take_away(tx, child, now, learned)?;
         }
     }
     if node.is_local_only() {

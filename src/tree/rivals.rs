@@ -1,12 +1,13 @@
 //! One name, of a node here and of an item that Box tells of: who keeps it (DESIGN.md section 4, name collision on news).
 
+use super::changes::{MadeIn, What};
 use super::error::TreeError;
 use super::news::{Learned, base_of, insert, node_name, shown_entry};
 use super::node::{Base, Node};
 use super::remote::{self, Remote};
 use super::rows;
 use super::store::Tx;
-use crate::base::{ItemKind, Timestamp, conflict_name, host_name};
+use crate::base::{BoxId, ItemKind, Timestamp, conflict_name, host_name};
 
 /// The node that has the item's name here: exactly, or in a form that Box does not tell apart while it is not in Box under it.
 pub(super) fn rival(tx: &Tx<'_>, folder: &Node, item: &Remote) -> Result<Option<Node>, TreeError> {
@@ -84,6 +85,7 @@ pub(super) fn step_aside(
     learned: &mut Learned,
 ) -> Result<(), TreeError> {
     learned.invalid.push(shown_entry(&holder));
+    let old_path = tx.told_path(&holder)?;
     let date = now.to_rfc3339().chars().take(10).collect::<String>();
     let parent = holder.parent;
     let mut failure = None;
@@ -98,6 +100,9 @@ pub(super) fn step_aside(
     }
     tx.put(&mut holder)?;
     learned.invalid.push(shown_entry(&holder));
+    if let Some(from) = old_path {
+        tx.tell(MadeIn::Mount, What::Moved { from }, &holder)?;
+    }
     tx.settle(holder.ino, now)
 }
 
@@ -109,9 +114,9 @@ pub(super) fn give_way(tx: &mut Tx<'_>, node: &Node, learned: &mut Learned) -> R
 }
 
 /// A node that Box told us is elsewhere by now, and that could not follow since its new name was taken here as well: it lets go of the
-/// name. Its item's row is returned, for it to follow when the name has gone to whom it belongs. So names that go round in a circle
-/// all arrive.
-pub(super) fn vacate(tx: &mut Tx<'_>, holder: &mut Node, learned: &mut Learned) -> Result<Option<Remote>, TreeError> {
+/// name. Its item is returned, for it to follow when the name has gone to whom it belongs. So names that go round in a circle all
+/// arrive.
+pub(super) fn vacate(tx: &mut Tx<'_>, holder: &mut Node, learned: &mut Learned) -> Result<Option<BoxId>, TreeError> {
     let Some(id) = holder.item() else { return Ok(None) };
     let (Some(row), Some(base)) = (remote::get(tx, &id)?, holder.base.as_mut()) else { return Ok(None) };
     let stays = row.trashed || (row.parent.as_deref() == Some(base.parent.as_str()) && row.name == base.name);
@@ -126,5 +131,5 @@ pub(super) fn vacate(tx: &mut Tx<'_>, holder: &mut Node, learned: &mut Learned) 
     }
     holder.name = passing;
     tx.put(holder)?;
-    Ok(Some(row))
+    Ok(Some(id))
 }

@@ -1,7 +1,9 @@
 //! The database behind one lock, with the LRU of hot nodes in front.
 
+use super::changes::{self, Change, Teller};
 use super::contents::{self, ContentRow, Place};
 use super::error::TreeError;
+use super::flow::SharedFlow;
 use super::name_changes::{NameChanges, Standing};
 use super::node::{Attr, Node, NodeKind, Presence};
 use super::remote::{self, Remote};
@@ -26,6 +28,8 @@ pub struct Tree {
     pub(super) name_changes: NameChanges,
     /// Counts what Box said, so that who keeps pins knows when to look.
     news: watch::Sender<u64>,
+    pub(super) teller: Teller,
+    pub(super) flow: SharedFlow,
     #[cfg(test)]
     pub(super) fuse: super::simulated::Fuse,
 }
@@ -51,6 +55,9 @@ pub(super) struct Tx<'a> {
     name_changes: &'a NameChanges,
     /// The boot clock as it was when the transaction began.
     pub(super) boot: BootClock,
+    /// Whether somebody watches, and what to tell them.
+    pub(super) watched: bool,
+    pub(super) changes: Vec<Change>,
 }
 
 impl std::ops::Deref for Tx<'_> {
@@ -95,8 +102,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn commit(self) -> Result<(), TreeError> {
-        let Tx { db, hot, names, written, removed, renamed_in, name_changes, local_only: _, boot: _ } = self;
+    fn commit(self, teller: &Teller) -> Result<(), TreeError> {
+        let Tx { db, hot, names, written, removed, changes, renamed_in, name_changes, .. } = self;
         db.commit()?;
         for node in written {
             if let Some(old) = hot.peek(&node.ino) {
@@ -111,6 +118,10 @@ impl Tx<'_> {
             }
         }
         renamed_in.into_iter().for_each(|folder| name_changes.note(folder));
+        for change in changes {
+            // Whoever watched may be gone.
+            let _ = teller.send(change);
+        }
         Ok(())
     }
 }
@@ -187,6 +198,8 @@ impl Tree {
         let names = LruCache::new(HOT_NODES);
         Ok(Tree {
             news: watch::Sender::new(0),
+            teller: changes::teller(),
+            flow: SharedFlow::default(),
             inner: Mutex::new(Inner { db, hot, names, local_only: LocalOnlyNames::default() }),
             damaged: AtomicBool::new(false),
             name_changes: NameChanges::default(),
@@ -216,19 +229,12 @@ impl Tree {
         let mut inner = self.lock();
         let Inner { db, hot, names, local_only } = &mut *inner;
         let db = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut tx = Tx {
-            db,
-            hot,
-            names,
-            local_only,
-            written: Vec::new(),
-            removed: Vec::new(),
-            renamed_in: Vec::new(),
-            name_changes: &self.name_changes,
-            boot,
-        };
+        let (written, removed, renamed_in, changes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (name_changes, watched) = (&self.name_changes, self.teller.receiver_count() > 0);
+        let mut tx =
+            Tx { db, hot, names, local_only, written, removed, renamed_in, name_changes, boot, watched, changes };
         let value = work(&mut tx)?;
-        tx.commit()?;
+        tx.commit(&self.teller)?;
         Ok(value)
     }
 

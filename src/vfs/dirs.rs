@@ -2,6 +2,7 @@
 
 use super::error::{Result, VfsError};
 use super::handles::Handle;
+use super::past::is_past;
 use super::state::Vfs;
 use super::types::{DirEntry, Fh, FileKind, OpenedFolder};
 use crate::base::{Ino, shown_name};
@@ -9,21 +10,24 @@ use std::ffi::OsString;
 use std::time::Instant;
 
 /// Children read from the database at once: about what fits into one buffer of the kernel's.
-const PAGE: usize = 128;
+pub(super) const PAGE: usize = 128;
 
 /// The offsets after `.` and `..`. A child's is its inode number and one, so that it stays right while names come and go;
 /// the root is 1 and nobody's child, so these two are free.
-const AFTER_DOT: u64 = 1;
-const AFTER_DOT_DOT: u64 = 2;
+pub(super) const AFTER_DOT: u64 = 1;
+pub(super) const AFTER_DOT_DOT: u64 = 2;
 
 impl Vfs {
     pub fn opendir(&self, ino: Ino) -> Result<OpenedFolder> {
+        if is_past(ino) {
+            return Ok(OpenedFolder { fh: self.opendir_past(ino)?, keep: false });
+        }
         let changes = self.tree.name_changes(ino);
         let node = self.node(ino)?;
         if !node.is_folder() {
             return Err(VfsError::NotDirectory);
         }
-        let keep = self.listings.open(ino, changes, Instant::now(), self.settings.lifetime);
+        let keep = self.listings.open(ino, changes, Instant::now(), self.lifetime());
         // A folder that is to be listed again is read again.
         Ok(OpenedFolder { fh: self.handles.add(Handle::Folder(ino)), keep: keep && node.complete })
     }
@@ -32,6 +36,12 @@ impl Vfs {
     /// that was never listed is listed first.
     pub fn readdir(&self, fh: Fh, offset: u64, add: &mut dyn FnMut(DirEntry) -> bool) -> Result<()> {
         let ino = self.handles.folder(fh)?;
+        if is_past(ino) {
+            return self.readdir_past(ino, offset, add);
+        }
+        if offset == 0 {
+            self.revalidate(ino)?;
+        }
         let dots = [(AFTER_DOT, ".", ino), (AFTER_DOT_DOT, "..", self.node(ino)?.parent)];
         let changes = self.tree.name_changes(ino);
         // Fetched before the dots, so that an empty-handed answer is never mistaken for an empty folder.
@@ -79,7 +89,7 @@ impl Vfs {
         self.tree.sync().map_err(|e| self.tree_error(e))
     }
 
-    fn children(&self, ino: Ino, after: Ino) -> Result<Vec<crate::tree::Node>> {
+    pub(super) fn children(&self, ino: Ino, after: Ino) -> Result<Vec<crate::tree::Node>> {
         self.tree.children(ino, after, PAGE).map_err(|e| self.tree_error(e))
     }
 }

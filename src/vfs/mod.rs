@@ -10,6 +10,7 @@ mod bookmarks;
 mod bytes;
 mod copy;
 mod dirs;
+mod doubt;
 mod error;
 mod handles;
 mod inodes;
@@ -19,7 +20,9 @@ mod listings;
 mod lookup;
 mod names;
 mod open;
+mod past;
 mod quota;
+mod readers;
 mod room;
 mod state;
 #[cfg(test)]
@@ -33,5 +36,8 @@ pub use crate::content::Seek;
 pub use crate::tree::{Invalidation, RenameHow};
 pub use error::{Need, Result, VfsError};
 pub use keep::Member;
+pub use readers::Reader;
 pub use state::{Durability, Settings, ShownOwner, Vfs};
-pub use types::{Attr, Caller, DirEntry, Entry, Fh, FileKind, Looked, OpenHow, Opened, OpenedFolder, SetAttr, SetTime, StatFs, Way};
+pub use types::{
+    Attr, Caller, DirEntry, Entry, Fh, FileKind, Looked, OpenHow, Opened, OpenedFolder, SetAttr, SetTime, StatFs, Way,
+};

@@ -1,6 +1,7 @@
 //! Changing names: mkdir, unlink, rmdir, rename, links.
 
 use super::error::{Result, VfsError};
+use super::past::{is_past, is_view};
 use super::state::{Vfs, allow, existing_name, fresh_name, now};
 use super::types::{Caller, Entry};
 use crate::base::Ino;
@@ -45,7 +46,7 @@ impl Vfs {
     }
 
     pub fn readlink(&self, ino: Ino) -> Result<Vec<u8>> {
-        if self.node(ino)?.kind != NodeKind::Symlink {
+        if is_past(ino) || self.node(ino)?.kind != NodeKind::Symlink {
             return Err(VfsError::Invalid);
         }
         self.tree.target(ino).map_err(|e| self.tree_error(e))
@@ -64,6 +65,8 @@ impl Vfs {
     /// Renames in one step, over an existing item too: at no moment is there no item of the new name.
     pub fn rename(&self, parent: Ino, name: &OsStr, new_parent: Ino, new_name: &OsStr, how: RenameHow) -> Result<()> {
         self.changeable()?;
+        self.not_in_past(parent)?;
+        self.not_in_past(new_parent)?;
         let from = existing_name(name)?;
         // A name that Box would not take is right where it exists already.
         let to = match how {
@@ -71,8 +74,9 @@ impl Vfs {
             RenameHow::Exchange => existing_name(new_name)?,
             RenameHow::Replace | RenameHow::NoReplace => fresh_name(new_name)?.to_owned(),
         };
-        let node = self.child(parent, &from)?;
+        let node = self.child_to_change(parent, &from)?;
         allow(self.rights(&node)?.rename)?;
+        self.leaves_the_view(new_parent, &to)?;
         if parent != new_parent {
             self.may_add_to(new_parent)?;
         }
@@ -96,7 +100,9 @@ impl Vfs {
         caller: &Caller,
     ) -> Result<Node> {
         self.changeable()?;
+        self.not_in_past(parent)?;
         let name = fresh_name(name)?;
+        self.leaves_the_view(parent, name)?;
         self.may_add_to(parent)?;
         if kind == NodeKind::File {
             self.await_room()?;
@@ -115,11 +121,25 @@ impl Vfs {
         delete: impl FnOnce(&str) -> std::result::Result<Node, crate::tree::TreeError>,
     ) -> Result<()> {
         self.changeable()?;
+        self.not_in_past(parent)?;
         let name = existing_name(name)?;
-        allow(self.rights(&self.child(parent, &name)?)?.delete)?;
+        allow(self.rights(&self.child_to_change(parent, &name)?)?.delete)?;
         let node = delete(&name).map_err(|e| self.tree_error(e))?;
         crate::base::failpoint("unlink.noted");
         self.asks.changed(node.ino);
         Ok(())
+    }
+
+    /// The child, unless that is the view of old versions.
+    fn child_to_change(&self, parent: Ino, name: &str) -> Result<Node> {
+        match self.child(parent, name) {
+            Err(VfsError::NotFound) if is_view(parent, name) => Err(VfsError::ReadOnly),
+            found => found,
+        }
+    }
+
+    /// Nothing is given the name of the view.
+    fn leaves_the_view(&self, parent: Ino, name: &str) -> Result<()> {
+        if is_view(parent, name) { Err(VfsError::Exists) } else { Ok(()) }
     }
 }

@@ -4,11 +4,14 @@
 //! an inode is opened, released, cut or noted; no lock is held while anything is awaited.
 
 use super::asks::Asks;
+use super::doubt::Revalidated;
 use super::error::{Result, VfsError};
 use super::handles::Handles;
 use super::inodes::Inodes;
 use super::listings::Listings;
+use super::past::Past;
 use super::quota::Doubt;
+use super::readers::Readers;
 use super::room::FullSince;
 use super::unrecorded::Unrecorded;
 use crate::base::{BoxId, Ino, NameError, Timestamp, boot_id, box_name, check_name};
@@ -65,6 +68,9 @@ pub struct Vfs {
     pub(super) doubt: Doubt,
     pub(super) full_since: FullSince,
     pub(super) unrecorded: Unrecorded,
+    pub(super) past: Arc<Past>,
+    pub(super) revalidated: Revalidated,
+    pub(super) readers: Readers,
 }
 
 impl Vfs {
@@ -82,6 +88,9 @@ impl Vfs {
             doubt: Doubt::default(),
             full_since: FullSince::default(),
             unrecorded: Unrecorded::default(),
+            past: Arc::default(),
+            revalidated: Revalidated::default(),
+            readers: Readers::default(),
         }
     }
 

@@ -41,7 +41,8 @@ fn faults(seed: u64) -> FaultScript {
         r#"{"kind": "answer", "status": 403}"#,
         r#"{"kind": "answer", "status": 416}"#,
     ];
-    let rule = |path, probability, fault| format!(r#"{{"path": "{path}", "probability": {probability}, "do": {fault}}}"#);
+    let rule =
+        |path, probability, fault| format!(r#"{{"path": "{path}", "probability": {probability}, "do": {fault}}}"#);
     let mut rules: Vec<String> = of_bytes.iter().map(|fault| rule("/d/*", 0.004, fault)).collect();
     rules.push(rule("*/content", 0.01, &r#"{"kind": "answer", "status": 202, "retry_after": 1}"#));
     rules.extend(any.iter().map(|fault| rule("*", 0.0045, fault)));

@@ -53,7 +53,9 @@ fn what_others_do_reaches_a_listing_that_the_kernel_has(mode: Mode) {
     act.trash("/folder/b").unwrap();
     eventually("a deletion", SOON, || names(&folder) == ["c", "made", "renamed", "sub"]);
     act.move_to("/folder/c", "/folder/sub").unwrap();
-    eventually("a move", SOON, || names(&folder) == ["made", "renamed", "sub"] && names(&folder.join("sub")) == ["c", "d"]);
+    eventually("a move", SOON, || {
+        names(&folder) == ["made", "renamed", "sub"] && names(&folder.join("sub")) == ["c", "d"]
+    });
     act.rename("/folder/sub", "over there").unwrap();
     eventually("a folder's rename", SOON, || names(&folder) == ["made", "over there", "renamed"]);
     assert_eq!(names(&folder.join("over there")), ["c", "d"]);

@@ -263,6 +263,7 @@ impl World {
             event_type: if self.cloud.events[at].trashed { "ITEM_TRASH" } else { "ITEM_MODIFY" }.to_owned(),
             source: Some(self.cloud.events[at].clone()),
             created_by_id: None,
+            created_by_login: None,
             created_at: None,
         };
         self.feed(Event::News { entries: vec![event], next: self.heard.to_string() })
