@@ -326,6 +326,7 @@ impl World {
                 | Effect::Ahead(_)
                 | Effect::Whole { .. }
                 | Effect::Past(_)
+                | Effect::Archive(_)
                 | Effect::Quota(_)
                 | Effect::Follow(_)
                 | Effect::Tell(_),
