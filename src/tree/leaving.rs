@@ -5,6 +5,7 @@ use super::error::TreeError;
 use super::forget;
 use super::news::{Learned, shown_entry};
 use super::node::{Node, Presence};
+use super::rivals::give_way;
 use super::rows;
 use super::store::Tx;
 use crate::base::{Ino, Timestamp};
@@ -76,11 +77,4 @@ fn take_away_below(tx: &mut Tx<'_>, folder: Ino, now: Timestamp, learned: &mut L
             take_away(tx, child, now, learned)?;
         }
     }
-}
-
-/// A local-only node whose place is gone: nothing in Box has to make room for it.
-pub(super) fn give_way(tx: &mut Tx<'_>, node: &Node, learned: &mut Learned) -> Result<(), TreeError> {
-    learned.invalid.push(shown_entry(node));
-    learned.rescued.extend(node.content);
-    tx.remove(node.ino)
 }

@@ -8,6 +8,7 @@ use super::local;
 use super::news::{self, Learned};
 use super::node::{Hold, Node, Presence};
 use super::remote::{self, Remote};
+use super::rivals;
 use super::rows;
 use super::store::{Tree, Tx};
 use crate::base::{BoxId, ContentId, Ino, Timestamp, unparked};
@@ -25,7 +26,7 @@ impl Tree {
             node.base = None;
             node.time_refused = None;
             let name = node.name.clone();
-            news::step_aside(tx, node, now, &mut learned)?;
+            rivals::step_aside(tx, node, now, &mut learned)?;
             if let Some(remote) = remote.filter(|r| !r.trashed) {
                 appear_again(tx, &remote, ino, name, now, &mut learned)?;
             }
@@ -67,7 +68,7 @@ impl Tree {
                     merge_folders(tx, node, holder, now)?;
                     return Ok(learned);
                 }
-                news::step_aside(tx, holder, now, &mut learned)?;
+                rivals::step_aside(tx, holder, now, &mut learned)?;
             }
             node.presence = Presence::Here;
             node.complete = false;
@@ -173,7 +174,7 @@ fn appear_again(
     learned.invalid.push(news::shown_entry(&node));
     node.name = name;
     if !rows::folding(tx, node.parent, &node.name)?.is_empty() {
-        return news::step_aside(tx, node, now, learned);
+        return rivals::step_aside(tx, node, now, learned);
     }
     tx.put(&mut node)?;
     learned.invalid.push(news::shown_entry(&node));
