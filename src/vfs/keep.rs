@@ -12,8 +12,7 @@ use tokio::sync::watch;
 /// Members of a folder read at once.
 const PAGE: usize = 1000;
 
-/// As whom, and how, what is kept is opened.
-const NOBODY: Caller = Caller { uid: 0, gid: 0, pid: 0 };
+/// How what is kept is opened.
 const READ: OpenHow = OpenHow { read: true, write: false, truncate: false, append: false, exclusive: false };
 
 /// Something in a folder, as far as keeping it is concerned.
@@ -74,7 +73,7 @@ impl Vfs {
 
     /// Fetches all that is missing of a file, and waits for it.
     pub async fn keep(self: Arc<Self>, ino: Ino) -> Result<()> {
-        let opened = self.clone().until_answered(move |vfs| vfs.open(ino, READ, &NOBODY)).await?;
+        let opened = self.clone().until_answered(move |vfs| vfs.open(ino, READ, &ourselves())).await?;
         let fh = opened.fh;
         let kept = self.clone().until_answered(move |vfs| vfs.whole(fh)).await;
         self.until_answered(move |vfs| vfs.release(fh)).await?;
@@ -85,7 +84,7 @@ impl Vfs {
     pub async fn keep_together(self: Arc<Self>, inos: Vec<Ino>) -> Result<Vec<Ino>> {
         let (mut open, mut left) = (Vec::new(), Vec::new());
         for ino in inos {
-            match self.clone().until_answered(move |vfs| vfs.open(ino, READ, &NOBODY)).await {
+            match self.clone().until_answered(move |vfs| vfs.open(ino, READ, &ourselves())).await {
                 Ok(opened) => open.push((ino, opened.fh)),
                 // What keeps it away is said by who asks for it alone.
                 Err(_) => left.push(ino),
@@ -127,4 +126,9 @@ impl Vfs {
             _ => Ok(()),
         }
     }
+}
+
+/// As whom what is kept is opened: it counts as fetched for boxfs.
+fn ourselves() -> Caller {
+    Caller { uid: 0, gid: 0, pid: std::process::id() }
 }
