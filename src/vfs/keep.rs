@@ -13,7 +13,7 @@ use tokio::sync::watch;
 const PAGE: usize = 1000;
 
 /// How what is kept is opened.
-const READ: OpenHow = OpenHow { read: true, write: false, truncate: false, append: false, exclusive: false };
+pub(super) const READ: OpenHow = OpenHow { read: true, write: false, truncate: false, append: false, exclusive: false };
 
 /// Something in a folder, as far as keeping it is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,28 +80,6 @@ impl Vfs {
         kept
     }
 
-    /// Fetches small files together. Which of them are still not here: Box may have left them out, or have other bytes by now.
-    pub async fn keep_together(self: Arc<Self>, inos: Vec<Ino>) -> Result<Vec<Ino>> {
-        let (mut open, mut left) = (Vec::new(), Vec::new());
-        for ino in inos {
-            match self.clone().until_answered(move |vfs| vfs.open(ino, READ, &ourselves())).await {
-                Ok(opened) => open.push((ino, opened.fh)),
-                // What keeps it away is said by who asks for it alone.
-                Err(_) => left.push(ino),
-            }
-        }
-        let source = |(_, fh): &(Ino, Fh)| self.handles.file(*fh).ok()?.source.clone();
-        let sources: Vec<_> = open.iter().filter_map(source).collect();
-        let fetched = if sources.is_empty() { Ok(()) } else { self.asks.together(&sources).await };
-        for (ino, fh) in open {
-            if !self.handles.file(fh).is_ok_and(|handle| handle.file.is_whole()) {
-                left.push(ino);
-            }
-            self.clone().until_answered(move |vfs| vfs.release(fh)).await?;
-        }
-        fetched.map(|()| left)
-    }
-
     /// Makes a call until it is answered.
     pub async fn until_answered<T: Send + 'static>(
         self: Arc<Self>,
@@ -129,6 +107,6 @@ impl Vfs {
 }
 
 /// As whom what is kept is opened: it counts as fetched for boxfs.
-fn ourselves() -> Caller {
+pub(super) fn ourselves() -> Caller {
     Caller { uid: 0, gid: 0, pid: std::process::id() }
 }

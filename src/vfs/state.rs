@@ -12,6 +12,7 @@ use super::past::Past;
 use super::quota::Doubt;
 use super::readers::Readers;
 use super::room::FullSince;
+use super::together::Arriving;
 use super::unrecorded::Unrecorded;
 use crate::base::{BoxId, Ino, NameError, Timestamp, boot_id, box_name, check_name};
 use crate::content::Content;
@@ -69,6 +70,7 @@ pub struct Vfs {
     pub(super) past: Arc<Past>,
     pub(super) revalidated: Revalidated,
     pub(super) readers: Readers,
+    pub(super) arriving: Arriving,
 }
 
 impl Vfs {
@@ -88,6 +90,7 @@ impl Vfs {
             past: Arc::default(),
             revalidated: Revalidated::default(),
             readers: Readers::default(),
+            arriving: Arriving::default(),
         }
     }
 
