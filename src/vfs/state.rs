@@ -8,6 +8,7 @@ use super::doubt::Revalidated;
 use super::error::{Result, VfsError};
 use super::handles::Handles;
 use super::inodes::Inodes;
+use super::listings::Listings;
 use super::past::Past;
 use super::quota::Doubt;
 use super::readers::Readers;
@@ -63,6 +64,7 @@ pub struct Vfs {
     pub(super) settings: Settings,
     pub(super) inodes: Inodes,
     pub(super) handles: Handles,
+    pub(super) listings: Listings,
     pub(super) boot: String,
     pub(super) doubt: Doubt,
     pub(super) full_since: FullSince,
@@ -83,6 +85,7 @@ impl Vfs {
             settings,
             inodes: Inodes::default(),
             handles: Handles::default(),
+            listings: Listings::default(),
             boot: boot_id(),
             doubt: Doubt::default(),
             full_since: FullSince::default(),
