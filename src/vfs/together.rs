@@ -53,7 +53,9 @@ impl Arriving {
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
         let mut contents = self.arriving.contents();
-        self.sources.iter().for_each(|source| drop(contents.remove(&source.file.id())));
+        for source in &self.sources {
+            contents.remove(&source.file.id());
+        }
         drop(contents);
         self.arriving.done.notify_waiters();
     }
