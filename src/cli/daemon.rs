@@ -190,6 +190,7 @@ impl Daemon {
         let (ask, asks) = mpsc::channel(MAX_ASKS);
         let (tell, news) = mpsc::channel(MAX_NEWS);
         let vfs = Arc::new(Vfs::new(tree.clone(), content.clone(), ask.clone(), vfs_settings(settings)));
+        vfs.store_links().map_err(failed)?;
         let control = {
             let _in_runtime = runtime.enter();
             ControlServer::bind(&settings.state_dir).map_err(failed)?
@@ -280,6 +281,7 @@ fn vfs_settings(settings: &Settings) -> vfs::Settings {
             crate::config::Durability::Local => vfs::Durability::Local,
             crate::config::Durability::Box => vfs::Durability::Box,
         },
+        links: settings.links,
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Settings {
     pub settle: Duration,
     /// Names that are kept on this machine.
     pub local_only: LocalOnlyNames,
+    /// Symbolic links are small files in Box.
+    pub links: bool,
     /// Clean contents are evicted above this.
     pub cache_size_bytes: u64,
     /// Contents that Box does not have yet wait for room above this.

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 
 use super::panics::contained;
+use crate::base::link_name;
 use crate::vfs::Invalidation;
 
 /// An offset below zero leaves the bytes in the page cache and drops the attributes only.
@@ -50,7 +51,13 @@ pub(super) fn start(
 /// That the kernel does not know the inode or name is no error; fuser leaves it out.
 fn tell(notifier: &Notifier, invalidation: &Invalidation) -> io::Result<()> {
     match invalidation {
-        Invalidation::Entry { parent, name } => notifier.inval_entry(INodeNo(parent.0), OsStr::new(name)),
+        Invalidation::Entry { parent, name } => {
+            // The kernel may know the file of a symbolic link under the link's name.
+            if let Some(link) = link_name(name) {
+                notifier.inval_entry(INodeNo(parent.0), OsStr::new(link))?;
+            }
+            notifier.inval_entry(INodeNo(parent.0), OsStr::new(name))
+        }
         Invalidation::Inode { ino } => notifier.inval_inode(INodeNo(ino.0), ATTRIBUTES_ONLY, TO_THE_END),
         Invalidation::Data { ino } => notifier.inval_inode(INodeNo(ino.0), 0, TO_THE_END),
     }

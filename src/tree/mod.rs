@@ -34,6 +34,7 @@ mod sessions;
 #[cfg(test)]
 mod simulated;
 mod store;
+mod symlinks;
 mod undo;
 mod xattrs;
 

@@ -12,7 +12,7 @@ impl Vfs {
     pub fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Looked> {
         let missing = Looked::Missing { ttl: self.settings.lifetime };
         let Ok(name) = existing_name(name) else { return Ok(missing) };
-        match self.child(parent, &name) {
+        match self.named(parent, &name) {
             Ok(node) => self.entry_of(&node).map(Looked::Found),
             Err(VfsError::NotFound) => Ok(missing),
             Err(e) => Err(e),

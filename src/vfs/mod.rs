@@ -15,6 +15,7 @@ mod handles;
 mod inodes;
 mod io;
 mod keep;
+mod links;
 mod lookup;
 mod names;
 mod open;

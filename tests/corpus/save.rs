@@ -241,11 +241,9 @@ impl Report<'_> {
         let sent = self.world.changing_requests().into_iter().filter(|r| (200..300).contains(&r.status));
         let sent: Vec<String> = sent.map(|r| format!("{} {}", r.method, r.path)).collect();
         match self.way {
-            Way::AtOnce => {
-                let right = self.trace.calls..=self.trace.calls_most;
-                assert!(right.contains(&sent.len()), "{right:?} calls instead of {sent:#?}");
+            Way::AtOnce | Way::Offline => {
+                assert_eq!(sent.len(), self.trace.calls, "calls: {sent:#?}");
             }
-            Way::Offline => assert!(sent.len() <= self.trace.calls_most, "{sent:#?}"),
             Way::Slowly | Way::Killed => {}
         }
     }

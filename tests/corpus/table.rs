@@ -15,7 +15,7 @@ killed between the steps, and with Box out of reach until the save is over. In e
 description are still there, and bytes and time are right.
 
 *Versions* are those that Box gets of the document: in one go, and, where it differs, with pauses between the steps. *Calls* are those that
-change something in Box, in one go.
+change something in Box, in one go, and as many when Box was out of reach meanwhile.
 
 | pattern | program | versions | calls | left beside it in Box |
 |---|---|---|---|---|
@@ -32,12 +32,8 @@ fn table() -> String {
             slow if slow == trace.versions => trace.versions.to_string(),
             slow => format!("{} ({slow})", trace.versions),
         };
-        let calls = match trace.calls_most {
-            most if most == trace.calls => trace.calls.to_string(),
-            most => format!("{} or {most}", trace.calls),
-        };
         let left = trace.leaves.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let row = format!("| `{}` | {} | {versions} | {calls} | {left} |", trace.name, trace.program);
+        let row = format!("| `{}` | {} | {versions} | {} | {left} |", trace.name, trace.program, trace.calls);
         let _ = writeln!(text, "{}", row.replace("|  |", "| |"));
     }
     text.push_str("\n## Where they come from\n\n");

@@ -28,6 +28,7 @@ mod limits;
 mod local_only;
 mod maps;
 mod names;
+mod odd_names;
 mod offline;
 mod open_files;
 mod ordinary_user;

@@ -30,11 +30,16 @@ pub struct Documents {
     pub now_ms: u64,
     /// Files that Box has, or may have, as the last step found it.
     pub in_box: BTreeSet<u64>,
+    /// Deleted files that stand for documents in Box that a living file gave up for another.
+    pub ghosts: BTreeSet<u64>,
 }
 
 /// What a name remembers.
 #[derive(Debug, Clone, Copy)]
 pub struct LeftName(Left);
+
+/// Numbers that no file has.
+const FIRST_GHOST: u64 = 1 << 60;
 
 const REMEMBERED_MS: u64 = 30_000;
 const YOUNG_MS: u64 = 600_000;
@@ -60,6 +65,11 @@ impl Documents {
         (mine && left.at_ms + YOUNG_MS >= self.now_ms).then_some(left.holder)
     }
 
+    /// Whether the file has a document that a file under another name had a while ago, and gets back when this one is deleted.
+    pub fn is_borrowed(&self, file: u64, place: Place<'_>) -> bool {
+        self.taken_from(file, place).is_some()
+    }
+
     /// A file is about to be deleted.
     pub fn gives_back(&mut self, file: u64, place: Place<'_>, is_named: impl Fn(u64) -> bool) {
         if let Some(holder) = self.taken_from(file, place).filter(|holder| is_named(*holder)) {
@@ -82,6 +92,7 @@ impl Documents {
         if is_named(owner) {
             let taken = self.of[&owner];
             self.left.insert((folder, name.to_owned()), LeftName(Left { taken: true, ..left }));
+            self.bury(file);
             self.born(owner);
             self.of.insert(file, taken);
             self.swap_presence(file, owner);
@@ -109,6 +120,16 @@ impl Documents {
         }
     }
 
+    /// The document of `file`, which is about to get another, is deleted, and can be taken again like that of a deleted file.
+    fn bury(&mut self, file: u64) {
+        if self.in_box.contains(&file) {
+            let ghost = FIRST_GHOST + self.next;
+            self.of.insert(ghost, self.of[&file]);
+            self.ghosts.insert(ghost);
+            self.in_box.insert(ghost);
+        }
+    }
+
     fn is_young(&self, document: &Document) -> bool {
         self.now_ms - document.born_ms < YOUNG_MS
     }
@@ -128,10 +149,11 @@ impl Documents {
         let (in_a, in_b) = (self.in_box.contains(&a), self.in_box.contains(&b));
         for (file, there) in [(a, in_b), (b, in_a)] {
             if there {
-                self.in_box.insert(file)
+                self.in_box.insert(file);
             } else {
-                self.in_box.remove(&file)
-            };
+                self.in_box.remove(&file);
+                self.ghosts.remove(&file);
+            }
         }
     }
 }

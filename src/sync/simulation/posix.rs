@@ -175,6 +175,12 @@ impl Posix {
         Ok(())
     }
 
+    /// The file at `path`, if its document is its own.
+    pub fn owner(&self, path: &str) -> Outcome<u64> {
+        let (file, place) = (self.find(path)?, self.place(path)?);
+        if self.documents.is_borrowed(file, place) { Err(Refused) } else { Ok(file) }
+    }
+
     /// The files that have names, with their paths.
     pub fn files(&self) -> Vec<(String, u64)> {
         let paths = self.snapshot().into_iter().filter(|(_, seen)| *seen != Seen::Folder).map(|(path, _)| path);
