@@ -220,9 +220,10 @@ pub(super) fn replaces(
     if may_take(tx, node)? || both_old { swap(tx, node, holder) } else { Ok(()) }
 }
 
-/// Two files exchange their names: where one of them may be a step of a save, the identities stay with the names.
+/// Two files exchange their names: where one of them may be a step of a save, the identities stay with the names; but what one has taken
+/// from the other comes home.
 pub(super) fn exchange(tx: &mut Tx<'_>, a: &mut Node, b: &mut Node) -> Result<(), TreeError> {
-    if !a.is_file() || !b.is_file() {
+    if !a.is_file() || !b.is_file() || taken_from(tx, a)? == Some(b.ino) || taken_from(tx, b)? == Some(a.ino) {
         return Ok(());
     }
     let (a_in_box, b_in_box) = (is_in_box(tx, a)?, is_in_box(tx, b)?);

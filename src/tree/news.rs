@@ -8,7 +8,7 @@ use super::node::{Attr, Base, Node, NodeKind, Presence};
 use super::remote::{self, Remote};
 use super::rows;
 use super::store::{MAX_DEPTH, Tree, Tx};
-use crate::base::{BoxId, ContentId, Ino, ItemKind, Timestamp, conflict_name, host_name, shown_name};
+use crate::base::{BoxId, ContentId, Ino, ItemKind, Timestamp, conflict_name, host_name, link_name, shown_name};
 use rusqlite::params;
 
 /// What followed from news.
@@ -313,6 +313,10 @@ fn update(
         learned.invalid.push(shown_entry(&node));
     }
     learned.invalid.push(Invalidation::Data { ino: node.ino });
+    if node.base != before.base && link_name(&node.name).is_some() {
+        // Whether it is shown as a link, and so under which name, hangs on its bytes.
+        learned.invalid.push(shown_entry(&node));
+    }
     if node.content != before.content
         && let Some(content) = before.content
     {

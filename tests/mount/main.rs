@@ -25,6 +25,7 @@ mod inhibits;
 mod kills;
 mod life;
 mod limits;
+mod links;
 mod local_only;
 mod maps;
 mod names;

@@ -36,8 +36,9 @@ fn odd_names() -> BTreeMap<String, String> {
     names.into_iter().map(|(name, shown)| (name.to_owned(), shown.to_owned())).collect()
 }
 
-fn by_id(world: &World, id: &str) -> ItemReport {
-    world.emulator.items().into_iter().find(|item| item.id == id).unwrap()
+/// A file or folder; Box numbers each kind by itself.
+fn by_id(world: &World, kind: &str, id: &str) -> ItemReport {
+    world.emulator.items().into_iter().find(|item| item.kind == kind && item.id == id).unwrap()
 }
 
 fn listed(mount: &Mount, folder: &str) -> Vec<String> {
@@ -78,7 +79,7 @@ fn a_file_with_an_escaped_name_is_written_renamed_moved_and_deleted(mode: Mode) 
     }
     mount.wait();
     for (name, id) in &ids {
-        let item = by_id(&world, id);
+        let item = by_id(&world, "file", id);
         assert_eq!((&item.name, item.version_ids.len()), (*name, 2), "a version of the same item, and its name");
         assert_eq!(item.sha1, sha1_hex(format!("bytes of {name:?}").as_bytes()));
     }
@@ -86,7 +87,7 @@ fn a_file_with_an_escaped_name_is_written_renamed_moved_and_deleted(mode: Mode) 
     std::fs::rename(mount.at("\\x2e\\x2e"), mount.at("folder/\\x2e\\x2e")).unwrap();
     std::fs::remove_file(mount.at("\\x2e")).unwrap();
     mount.wait();
-    let item = |name: &str| by_id(&world, &ids[&name.to_owned()]);
+    let item = |name: &str| by_id(&world, "file", &ids[&name.to_owned()]);
     assert_eq!(item("a/b").path, "/a-b");
     assert_eq!(item("..").path, "/folder/..");
     assert!(item(".").trashed && !item("..").trashed);
@@ -111,7 +112,7 @@ fn a_folder_with_an_escaped_name_is_as_good_as_any(mode: Mode) {
     assert_eq!(names, ["below", "file"]);
     std::fs::rename(mount.at("in\\x2fout"), mount.at("both")).unwrap();
     mount.wait();
-    assert_eq!(by_id(&world, &id).path, "/both");
+    assert_eq!(by_id(&world, "folder", &id).path, "/both");
     world.expect_bytes("/both/file", b"inside");
 }
 
@@ -143,6 +144,6 @@ fn a_name_too_long_for_the_kernel_hides_nothing_else(mode: Mode) {
     assert_eq!(errno(std::fs::remove_dir(mount.at("folder"))), libc::ENOTEMPTY);
     std::fs::write(mount.at("folder/third"), "x").unwrap();
     mount.wait();
-    assert!(!by_id(&world, &id).trashed);
+    assert!(!by_id(&world, "file", &id).trashed);
     world.expect_bytes("/folder/third", b"x");
 }

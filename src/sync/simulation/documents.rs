@@ -65,9 +65,14 @@ impl Documents {
         (mine && left.at_ms + YOUNG_MS >= self.now_ms).then_some(left.holder)
     }
 
-    /// Whether the file has a document that a file under another name had a while ago, and gets back when this one is deleted.
-    pub fn is_borrowed(&self, file: u64, place: Place<'_>) -> bool {
-        self.taken_from(file, place).is_some()
+    /// Whether the document of the file may go to another by the rules: back to the file it was taken from, or to one that is made under a
+    /// name that it left a moment ago.
+    pub fn is_claimed(&self, file: u64, place: Place<'_>) -> bool {
+        let elsewhere = |at: &(u64, String)| (at.0, at.1.as_str()) != place;
+        let lately = |left: &Left| left.at_ms + REMEMBERED_MS >= self.now_ms;
+        let mine = |left: &Left| left.document.number == self.of[&file].number;
+        let remembered = self.left.iter().any(|(at, LeftName(left))| elsewhere(at) && mine(left) && lately(left));
+        remembered || self.taken_from(file, place).is_some()
     }
 
     /// A file is about to be deleted.
@@ -98,6 +103,9 @@ impl Documents {
             self.swap_presence(file, owner);
         } else {
             self.swap(file, owner);
+            if self.in_box.contains(&owner) {
+                self.ghosts.insert(owner);
+            }
         }
     }
 
@@ -113,9 +121,11 @@ impl Documents {
         }
     }
 
-    pub fn exchange(&mut self, a: u64, b: u64) {
+    /// Two files, each at its place, are exchanged.
+    pub fn exchange(&mut self, (a, a_place): (u64, Place<'_>), (b, b_place): (u64, Place<'_>)) {
+        let comes_home = self.taken_from(a, a_place) == Some(b) || self.taken_from(b, b_place) == Some(a);
         let stays = |x, y| self.may_take(x) && self.in_box.contains(&y);
-        if stays(a, b) || stays(b, a) {
+        if !comes_home && (stays(a, b) || stays(b, a)) {
             self.swap(a, b);
         }
     }
