@@ -360,7 +360,7 @@ pub(super) async fn read_whole(call: &Call, outcome: Outcome, response: Response
     Ok(Answer { call: call.name, outcome, headers, body })
 }
 
-async fn read_bytes(call: &'static str, mut response: Response, limit: usize) -> Result<Bytes, ApiError> {
+pub(super) async fn read_bytes(call: &'static str, mut response: Response, limit: usize) -> Result<Bytes, ApiError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = next_chunk(call, &mut response).await? {
         if body.len() + chunk.len() > limit {

@@ -20,6 +20,7 @@ pub struct Event {
     /// The item as it was then; absent for what concerns no file or folder.
     pub source: Option<Item>,
     pub created_by_id: Option<String>,
+    pub created_by_login: Option<String>,
     pub created_at: Option<Timestamp>,
 }
 
@@ -103,11 +104,13 @@ struct WireEvent {
 
 impl WireEvent {
     fn read(self) -> Option<Event> {
+        let (created_by_id, created_by_login) = self.created_by.map_or((None, None), |by| (by.id, by.login));
         Some(Event {
             event_id: self.event_id?,
             event_type: self.event_type?,
             source: self.source.and_then(WireItem::into_item),
-            created_by_id: self.created_by.and_then(|by| by.id),
+            created_by_id,
+            created_by_login,
             created_at: self.created_at,
         })
     }

@@ -20,6 +20,7 @@ mod jwt;
 mod limits;
 mod meaning;
 mod payload;
+mod pictures;
 mod probe;
 mod pulse;
 mod retry;

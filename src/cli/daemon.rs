@@ -189,7 +189,8 @@ impl Daemon {
     ) -> Result<Daemon, DaemonError> {
         let (ask, asks) = mpsc::channel(MAX_ASKS);
         let (tell, news) = mpsc::channel(MAX_NEWS);
-        let vfs = Arc::new(Vfs::new(tree.clone(), content.clone(), ask.clone(), vfs_settings(settings)));
+        let vfs = Vfs::new(tree.clone(), content.clone(), ask.clone(), vfs_settings(settings));
+        let vfs = Arc::new(vfs.refusing(settings.refuse_readers.clone()));
         vfs.store_links().map_err(failed)?;
         let control = {
             let _in_runtime = runtime.enter();

@@ -36,11 +36,13 @@ mod state_dir;
 mod status;
 mod status_text;
 mod terminal;
+mod thumbnails;
 mod trash;
 mod trouble_text;
 mod umount;
 mod versions;
 mod wait;
+mod watch;
 mod whoami;
 
 use std::process::ExitCode;
@@ -67,6 +69,7 @@ enum Command {
     Umount(umount::Arguments),
     Status(status::Arguments),
     Wait(wait::Arguments),
+    Watch(watch::Arguments),
     Retry(retry::Arguments),
     Conflicts(conflicts::Arguments),
     Pin(pin::PinArguments),
@@ -82,6 +85,7 @@ enum Command {
     Versions(versions::VersionsArguments),
     Restore(versions::RestoreArguments),
     Trash(trash::Arguments),
+    Thumbnails(thumbnails::Arguments),
     Login(Box<login::Arguments>),
     Logout(Box<logout::Arguments>),
     Whoami(Box<whoami::Arguments>),
@@ -104,6 +108,7 @@ pub fn run() -> ExitCode {
         Command::Umount(arguments) => umount::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Wait(arguments) => wait::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Retry(arguments) => retry::run(&arguments),
         Command::Conflicts(arguments) => conflicts::run(&arguments),
         Command::Pin(arguments) => pin::pin(&arguments),
@@ -119,6 +124,7 @@ pub fn run() -> ExitCode {
         Command::Versions(arguments) => versions::versions(&arguments),
         Command::Restore(arguments) => versions::restore(&arguments),
         Command::Trash(arguments) => trash::run(&arguments),
+        Command::Thumbnails(arguments) => thumbnails::run(&arguments, &around),
         Command::Login(arguments) => login::run(&arguments, &around),
         Command::Logout(arguments) => logout::run(&arguments, &around),
         Command::Whoami(arguments) => whoami::run(&arguments, &around),

@@ -43,6 +43,9 @@ pub(super) struct SharedOptions {
     /// Symbolic links go to Box, as small files NAME.rclonelink [default: off, they stay on this machine]
     #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     links: Option<String>,
+    /// Programs that get no bytes that are not here, such as 'tumblerd,baloo_file' [default: none]
+    #[arg(long, value_name = "NAMES")]
+    refuse_readers: Option<String>,
     /// Clean contents kept [default: 10GB]
     #[arg(long, value_name = "SIZE")]
     cache_size: Option<String>,
@@ -93,6 +96,7 @@ impl SharedOptions {
             ("settle", &self.settle),
             ("local-only", &self.local_only),
             ("links", &self.links),
+            ("refuse-readers", &self.refuse_readers),
             ("cache-size", &self.cache_size),
             ("spool-size", &self.spool_size),
             ("upload-limit", &self.upload_limit),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::base::show_size;
-use crate::control::{StatusReport, Uploading};
+use crate::control::{Reader, StatusReport, Uploading};
 
 use super::progress::percent;
 use super::terminal::{Color, Look, bar, columns};
@@ -28,6 +28,7 @@ pub(super) fn in_words(report: &StatusReport, look: Look) -> String {
     list(&mut text, "Waiting", &waiting.collect::<Vec<_>>());
     let local_only = report.local_only.iter().map(|path| look.fit(path, 4)).collect::<Vec<_>>();
     list(&mut text, "On this machine only", &local_only);
+    list(&mut text, "Fetched for", &report.readers.iter().map(|r| reader(r, look)).collect::<Vec<_>>());
     list(&mut text, "Notices", &report.notices.iter().map(|n| notice(n, look)).collect::<Vec<_>>());
     push_facts(&mut text, report, look);
     text
@@ -98,6 +99,12 @@ fn progress_line(upload: &Uploading, look: Look) -> String {
     format!("{front}  {path}  {}", look.paint(Color::Faint, &amount))
 }
 
+/// `tumblerd: 40.0 MB in 12 requests`
+fn reader(reader: &Reader, look: Look) -> String {
+    let requests = if reader.calls == 1 { "request" } else { "requests" };
+    look.fit(&format!("{}: {} in {} {requests}", reader.program, show_size(reader.bytes), reader.calls), 2)
+}
+
 /// Each with what to do, on a line of its own.
 fn problems(report: &StatusReport, look: Look) -> Vec<String> {
     let mut all = Vec::new();
@@ -107,6 +114,10 @@ fn problems(report: &StatusReport, look: Look) -> Vec<String> {
             false => "boxfs tries again by itself; 'boxfs doctor' looks for the cause",
         };
         all.push(with_advice(&look.fit(trouble, 2), advice));
+    }
+    if !report.events.flow && report.trouble.is_none() {
+        let what = "Box's news do not come, though Box answers";
+        all.push(with_advice(what, "folders are listed again when they are used; 'boxfs doctor' looks for the cause"));
     }
     if report.held_deletions > 0 {
         let what = format!("{} deletions at once are held", report.held_deletions);

@@ -146,6 +146,12 @@ const KEYS: &[Key] = &[
         };
         Ok(())
     }),
+    key(
+        "refuse-readers",
+        "",
+        "programs that get no bytes that are not here, such as 'tumblerd,tracker-miner-fs-3,baloo_file'",
+        |s, text| programs(text).map(|programs| s.refuse_readers = programs),
+    ),
     key("cache-size", "10GB", "contents kept for reading", |s, text| parse_size(text).map(|n| s.cache_size_bytes = n)),
     key("spool-size", "20GB", "contents waiting for Box; above it, writers wait", |s, text| {
         spool_size(text).map(|n| s.spool_size_bytes = n)
@@ -208,6 +214,16 @@ fn settle(text: &str) -> Result<Duration, String> {
         span if span <= MAX_SETTLE => Ok(span),
         _ => Err(format!("'{text}' is too long: at most {} s", MAX_SETTLE.as_secs())),
     }
+}
+
+/// Names of programs with commas between them.
+fn programs(text: &str) -> Result<Vec<String>, String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let named = |name: &str| match name.contains('/') {
+        true => Err(format!("'{name}' is not the name of a program: leave the folders out")),
+        false => Ok(name.to_owned()),
+    };
+    names.map(named).collect()
 }
 
 fn spool_size(text: &str) -> Result<u64, String> {

@@ -206,6 +206,7 @@ pub(super) fn blank(profile: String) -> Settings {
         delete_guard: DeleteGuard::Off,
         local_only: LocalOnlyNames::default(),
         links: false,
+        refuse_readers: Vec::new(),
         cache_size_bytes: 0,
         spool_size_bytes: 0,
         upload_limit_bytes_per_s: None,

@@ -40,6 +40,8 @@ pub struct Settings {
     pub local_only: LocalOnlyNames,
     /// Symbolic links are small files in Box.
     pub links: bool,
+    /// Programs that get no bytes that are not here.
+    pub refuse_readers: Vec<String>,
     /// Clean contents are evicted above this.
     pub cache_size_bytes: u64,
     /// Contents that Box does not have yet wait for room above this.

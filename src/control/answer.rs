@@ -2,12 +2,14 @@
 
 use super::fill::{Wish, fill};
 use super::past;
+use super::pictures;
 use super::protocol::{
-    Account, Amount, ApiUse, Conflict, Events, Failure, Notice, Pending, Progress, Refusal, Reply, Request, Space,
-    StatusReport, Troubles, Uploading, Waiting,
+    Account, Amount, ApiUse, Conflict, Events, Failure, Notice, Pending, Progress, Reader, Refusal, Reply, Request,
+    Space, StatusReport, Troubles, Uploading, Waiting,
 };
 use super::server::Asked;
 use super::speed::Speed;
+use super::watch::watch;
 use crate::base::{Ino, Timestamp, show_size};
 use crate::sync::{self, Engine, Failing, Left, Report};
 use crate::vfs::{Vfs, VfsError};
@@ -29,6 +31,9 @@ const STILL_HERE_EVERY: Duration = Duration::from_secs(10);
 
 /// Entries in each list of a status that need a person: more than one reads there.
 const MAX_IN_STATUS: usize = 100;
+
+/// Programs in a status: those that cost anything worth a thought.
+const MAX_READERS: usize = 10;
 
 /// Entries in each list of a `conflicts`: at half a kilobyte each far below what a client reads.
 const MAX_TROUBLES: usize = 5_000;
@@ -108,6 +113,14 @@ impl Answerer {
                     Err(refusal) => refusal,
                 }
             }
+            Request::Thumbnail { path, side } => match self.find(&path).await {
+                Ok(ino) => pictures::thumbnail(&self.engine, ino, side).await,
+                Err(refusal) => refusal,
+            },
+            Request::Watch { path } => match self.find(&path).await {
+                Ok(_) => watch(&self.engine, &path, &reply).await,
+                Err(refusal) => refusal,
+            },
             Request::Versions { path } => match self.find(&path).await {
                 Ok(ino) => past::versions(&self.engine, ino).await,
                 Err(refusal) => refusal,
@@ -303,14 +316,21 @@ impl Answerer {
                 calls: self.engine.calls().into_iter().map(|(kind, n)| (kind.to_owned(), n)).collect(),
                 throttled_until: self.engine.throttled_until().filter(|t| *t > now).map(|t| t.to_rfc3339()),
             },
+            readers: self.readers(),
             events: Events {
                 position: report.events_position.clone(),
                 age: reach.last_answer.map(|t| now.since(t).as_secs()),
+                flow: self.engine.hears_news(),
             },
             waiting: waiting(&report),
             local_only: report.local_only,
             notices: troubles.notices,
         }))
+    }
+
+    fn readers(&self) -> Vec<Reader> {
+        let most = self.vfs.readers(MAX_READERS);
+        most.into_iter().map(|r| Reader { program: r.program, calls: r.calls, bytes: r.bytes }).collect()
     }
 
     fn troubles(&self, top: Ino) -> Reply {

@@ -1,6 +1,7 @@
 //! A command's end: asks one daemon and blocks for its replies.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -67,13 +68,28 @@ impl Client {
 
     /// The last reply to `request`; each reply on the way goes to `on_progress`.
     pub fn stream(&mut self, request: &Request, mut on_progress: impl FnMut(&Reply)) -> Result<Reply, ClientError> {
+        let last = self.follow(request, |reply| {
+            on_progress(reply);
+            ControlFlow::Continue(())
+        })?;
+        last.ok_or(ClientError::HungUp)
+    }
+
+    /// Like [`Client::stream`], until `on_progress` breaks it off, which leaves the connection useless.
+    pub fn follow(
+        &mut self,
+        request: &Request,
+        mut on_progress: impl FnMut(&Reply) -> ControlFlow<()>,
+    ) -> Result<Option<Reply>, ClientError> {
         self.stream.get_mut().write_all(encode(request).as_bytes()).map_err(lost)?;
         loop {
             let reply = self.read_reply()?;
             if reply.is_last() {
-                return Ok(reply);
+                return Ok(Some(reply));
             }
-            on_progress(&reply);
+            if on_progress(&reply).is_break() {
+                return Ok(None);
+            }
         }
     }
 

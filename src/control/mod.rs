@@ -9,19 +9,21 @@ mod client;
 mod fill;
 mod mounts;
 mod past;
+mod pictures;
 mod protocol;
 mod salvage;
 mod server;
 mod socket_path;
 mod speed;
+mod watch;
 
 pub use answer::{Answerer, Facts};
 pub use client::{Client, ClientError};
 pub use fill::{Filling, keep_pins};
 pub use mounts::{FindError, Mounted, Place, find, mount_at, mounts};
 pub use protocol::{
-    Account, Amount, ApiUse, Conflict, Discarded, Events, Failure, Located, Notice, Pending, Progress, Refusal, Reply,
-    Request, Space, StatusReport, TrashedItem, Troubles, Uploading, Version, Waiting,
+    Account, Amount, ApiUse, Change, Conflict, Discarded, Events, Failure, Located, Notice, Pending, Progress, Reader,
+    Refusal, Reply, Request, Space, StatusReport, TrashedItem, Troubles, Uploading, Version, Waiting,
 };
 pub use server::{Asked, ControlError, ControlServer};
 

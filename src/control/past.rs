@@ -50,7 +50,7 @@ pub(super) async fn restore_trashed(engine: &Engine, kind: &str, id: String) -> 
     restored.map_or_else(|e| refused(&e), |name| Reply::Restored { name })
 }
 
-fn refused(error: &AskError) -> Reply {
+pub(super) fn refused(error: &AskError) -> Reply {
     let refusal = match error {
         AskError::SignInNeeded => Refusal::SignInNeeded,
         _ => Refusal::Failed,

@@ -33,6 +33,10 @@ pub enum Request {
     Evict { path: String },
     /// Brings the names below `path` here, and with `bytes` the files' bytes: [`Reply::Filling`] on the way, then [`Reply::Filled`].
     Prefetch { path: String, bytes: bool },
+    /// Box's own picture of the file at `path`, at most `side` pixels high and wide: [`Reply::Thumbnail`].
+    Thumbnail { path: String, side: u32 },
+    /// Changes at or below `path` as they are applied: [`Reply::Change`] and [`Reply::Missed`] until the client goes.
+    Watch { path: String },
     /// The versions of a file: [`Reply::Versions`].
     Versions { path: String },
     /// Makes the version with this number the current one again: [`Reply::Done`].
@@ -79,9 +83,18 @@ pub enum Reply {
     Progress(Progress),
     /// How far bringing something here is.
     Filling(Filling),
+    Change(Change),
+    /// The client was too slow for so many changes.
+    Missed {
+        count: u64,
+    },
     /// It ended here.
     Filled(Filling),
     Evicted(Amount),
+    /// A PNG in Base64; `None`: Box makes none of such a file, or does not have its bytes yet.
+    Thumbnail {
+        png: Option<String>,
+    },
     /// The oldest first.
     Versions {
         versions: Vec<Version>,
@@ -104,7 +117,7 @@ pub enum Reply {
 impl Reply {
     /// Whether no further reply follows.
     pub fn is_last(&self) -> bool {
-        !matches!(self, Reply::Progress(_) | Reply::Filling(_))
+        !matches!(self, Reply::Progress(_) | Reply::Filling(_) | Reply::Change(_) | Reply::Missed { .. })
     }
 }
 
@@ -153,6 +166,8 @@ pub struct StatusReport {
     pub cache: Space,
     pub spool: Space,
     pub api: ApiUse,
+    /// For which programs most was fetched since the mount.
+    pub readers: Vec<Reader>,
     pub events: Events,
     /// Why pending items do not move, oldest first.
     pub waiting: Vec<Waiting>,
@@ -250,17 +265,46 @@ pub struct ApiUse {
     pub throttled_until: Option<String>,
 }
 
+/// What a program cost that read files of which bytes were missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reader {
+    /// As the kernel has it: at most 15 bytes.
+    pub program: String,
+    /// Requests for bytes.
+    pub calls: u64,
+    pub bytes: u64,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Events {
     pub position: Option<String>,
     /// Seconds since Box last said anything.
     pub age: Option<u64>,
+    /// Whether they come. If not, the kernel believes names for a moment only, and folders are listed again when they are used.
+    pub flow: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
     pub path: String,
     pub reason: String,
+}
+
+/// A line of `boxfs watch --json`: scripts rely on its names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    pub at: String,
+    /// `created`, `edited`, `moved` or `deleted`.
+    pub what: String,
+    /// `file`, `folder` or `bookmark`.
+    pub kind: String,
+    pub path: String,
+    /// Where it was; for `moved`.
+    pub from: Option<String>,
+    /// `box`: others made it, and the mount shows it. `mount`: it was made here, and is in Box.
+    pub made_in: String,
+    /// Login of whoever made it, where Box says so.
+    pub by: Option<String>,
 }
 
 /// A version of a file.
@@ -380,6 +424,7 @@ mod tests {
             "online",
             "paused",
             "pending",
+            "readers",
             "sign_in_needed",
             "speed",
             "spool",
@@ -389,7 +434,7 @@ mod tests {
         ];
         assert_eq!(names, expected);
         assert_eq!(object["pending"], serde_json::json!({"count": 0, "bytes": 0}));
-        assert_eq!(object["events"], serde_json::json!({"position": null, "age": null}));
+        assert_eq!(object["events"], serde_json::json!({"position": null, "age": null, "flow": false}));
     }
 
     #[test]

@@ -131,7 +131,9 @@ async fn converse(stream: UnixStream, asked: &mpsc::Sender<Asked>) -> io::Result
     while let Some(line) = read_line(&mut reading).await? {
         match decode::<Request>(&line) {
             Ok(request) => answer(request, asked, &mut reading, &mut writing).await?,
-            Err(message) => write(&mut writing, &Reply::Error { refusal: Refusal::BadRequest, message }).await?,
+            Err(message) => {
+                write(&mut writing, &Reply::Error { refusal: Refusal::BadRequest, message }, Some(WRITE_LIMIT)).await?
+            }
         }
     }
     Ok(())
@@ -145,9 +147,11 @@ async fn answer(
     writing: &mut OwnedWriteHalf,
 ) -> io::Result<()> {
     let (reply, mut replies) = mpsc::channel(MAX_QUEUED_REPLIES);
+    // Whoever watches may be looking at something else: what it misses is counted.
+    let limit = (!matches!(request, Request::Watch { .. })).then_some(WRITE_LIMIT);
     let ending = || Reply::Error { refusal: Refusal::Failed, message: "the daemon is ending".to_owned() };
     if asked.send(Asked { request, reply }).await.is_err() {
-        return write(writing, &ending()).await;
+        return write(writing, &ending(), limit).await;
     }
     loop {
         let reply = tokio::select! {
@@ -158,7 +162,7 @@ async fn answer(
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
         };
-        write(writing, &reply).await?;
+        write(writing, &reply, limit).await?;
         if reply.is_last() {
             return Ok(());
         }
@@ -175,9 +179,13 @@ async fn read_line(reading: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<
     }
 }
 
-async fn write(writing: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
+async fn write(writing: &mut OwnedWriteHalf, reply: &Reply, limit: Option<Duration>) -> io::Result<()> {
     let line = encode(reply);
-    timeout(WRITE_LIMIT, writing.write_all(line.as_bytes())).await.unwrap_or(Err(io::ErrorKind::TimedOut.into()))
+    let written = writing.write_all(line.as_bytes());
+    match limit {
+        Some(limit) => timeout(limit, written).await.unwrap_or(Err(io::ErrorKind::TimedOut.into())),
+        None => written.await,
+    }
 }
 
 #[cfg(test)]

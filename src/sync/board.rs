@@ -1,15 +1,22 @@
 //! What the engine shows of itself while it works: uploads under way, and whether Box can be reached.
 
-use crate::base::{Ino, Timestamp};
+use crate::base::{BoxId, Ino, Timestamp};
+use lru::LruCache;
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
+/// Items of which it is remembered who changed them last, about 100 bytes each: what is told is told soon after the news.
+const MAX_AUTHORS: NonZeroUsize = NonZeroUsize::new(2_000).expect("not zero");
+
 /// Shared between the engine, its executors and whoever asks for the status.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Board {
     inner: Mutex<Shown>,
+    /// By the last event of each item: the login of whoever caused it.
+    authors: Mutex<LruCache<BoxId, String>>,
     quota: Notify,
     paused: AtomicBool,
 }
@@ -62,7 +69,32 @@ impl Drop for OnBoard {
     }
 }
 
+impl Default for Board {
+    fn default() -> Board {
+        Board {
+            inner: Mutex::default(),
+            authors: Mutex::new(LruCache::new(MAX_AUTHORS)),
+            quota: Notify::default(),
+            paused: AtomicBool::default(),
+        }
+    }
+}
+
 impl Board {
+    /// An event says who changed the item, or does not.
+    pub(super) fn set_author(&self, item: &BoxId, login: Option<&str>) {
+        let mut authors = self.authors.lock().unwrap_or_else(PoisonError::into_inner);
+        match login {
+            Some(login) => drop(authors.put(item.clone(), login.to_owned())),
+            None => drop(authors.pop(item)),
+        }
+    }
+
+    /// The login of whoever changed the item last, if Box said so lately.
+    pub(super) fn author(&self, item: &BoxId) -> Option<String> {
+        self.authors.lock().unwrap_or_else(PoisonError::into_inner).peek(item).cloned()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Shown> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -179,7 +179,10 @@ impl Core {
             Event::Completed { ino, result } => self.completed(ino, result, now)?,
             Event::News { entries, next } => self.news(&entries, &next, now, &mut out)?,
             Event::NewsLost => self.revalidate(now, &mut out)?,
-            Event::NoNews(error) => self.unreachable(&error, now),
+            Event::NoNews(error) => {
+                self.stream.failed(now);
+                self.unreachable(&error, now);
+            }
             Event::SessionEnded { id, ended } => self.session_ended(&id, ended, now)?,
             Event::Fetched { ok } => {
                 if ok {

@@ -80,6 +80,14 @@ impl Engine {
         &self.content
     }
 
+    pub(super) fn line(&self) -> &Line {
+        &self.line
+    }
+
+    pub(super) fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
     pub(super) fn asks(&self) -> &mpsc::Sender<Ask> {
         &self.asks
     }
@@ -232,10 +240,10 @@ async fn run(
             let outage = core.outage();
             board.set_reach(outage.and_then(|o| o.reason.clone()), outage.is_some_and(|o| o.sign_in_needed), now);
         }
-        let sleep = match core.next_tick()? {
-            Some(at) => at.since(Timestamp::now()).min(LONGEST_SLEEP),
-            None => LONGEST_SLEEP,
-        };
+        let now = Timestamp::now();
+        parts.tree.set_flow(core.flow(now));
+        let tick = [core.next_tick()?, core.stream.next_doubt(now)].into_iter().flatten().min();
+        let sleep = tick.map_or(LONGEST_SLEEP, |at| at.since(now).min(LONGEST_SLEEP));
         event = tokio::select! {
             biased;
             _ = stopped.changed() => None,

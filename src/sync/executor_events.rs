@@ -53,6 +53,11 @@ async fn drain(executor: &Executor, position: &mut Option<String>) -> Result<(),
         };
         let done = page.entries.is_empty() || position.as_ref() == Some(&page.next);
         *position = Some(page.next.clone());
+        for event in &page.entries {
+            if let Some(item) = &event.source {
+                executor.board.set_author(&item.id, event.created_by_login.as_deref());
+            }
+        }
         executor.report(Event::News { entries: page.entries, next: page.next }).await;
         if done {
             return Ok(());

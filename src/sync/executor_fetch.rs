@@ -231,6 +231,9 @@ async fn transfer(
     mut room: Option<&mut Reservation>,
 ) -> Result<(), Broken> {
     let range = *offset..claim.range.end;
+    if let Some(tally) = &from.tally {
+        tally.call();
+    }
     let download = executor.client.download(&from.file_id, from.version.as_deref(), Some(range)).await;
     let mut download = download.map_err(Broken::There)?;
     let mut step = Step { bytes: BytesMut::new(), at_least: STEP_BYTES.start };
@@ -239,6 +242,9 @@ async fn transfer(
         let bytes = step.take();
         claim.file.fill(*offset, &bytes).map_err(|e| Broken::Here(here(&e)))?;
         *offset += bytes.len() as u64;
+        if let Some(tally) = &from.tally {
+            tally.came(bytes.len() as u64);
+        }
         if let Some(room) = &mut room {
             room.filled(bytes.len() as u64);
         }
@@ -327,5 +333,5 @@ pub fn ask_error(error: &FetchError) -> AskError {
 /// Where the bytes of a content come from.
 pub fn from(ino: Ino, content: ContentId, origin: &Origin) -> FetchFrom {
     let version = Some(origin.version.clone()).filter(|v| !v.is_empty());
-    FetchFrom { ino, content, file_id: origin.file_id.clone(), version }
+    FetchFrom { ino, content, file_id: origin.file_id.clone(), version, tally: None }
 }

@@ -17,6 +17,9 @@ pub async fn past(executor: &Executor, ask: PastAsk) {
         PastAsk::Versions { file_id, reply } => {
             let _ = reply.send(versions(executor, &file_id).await.map_err(refusal));
         }
+        PastAsk::Before { file_id, reply } => {
+            let _ = reply.send(before(executor, &file_id).await.map_err(refusal));
+        }
         PastAsk::Promote { file_id, version, reply } => {
             let promoted = executor.client.promote_version(&file_id, &version).await;
             executor.look(BoxId::file(file_id)).await;
@@ -36,24 +39,30 @@ pub async fn past(executor: &Executor, ask: PastAsk) {
 /// All versions, the oldest first and the current one last.
 async fn versions(executor: &Executor, file_id: &str) -> Result<Vec<PastVersion>, ApiError> {
     let current = executor.client.item(&BoxId::file(file_id)).await?;
-    let mut past = executor.client.versions(file_id).await?;
+    let mut versions = before(executor, file_id).await?;
+    versions.push(PastVersion {
+        id: current.version_id.unwrap_or_default(),
+        size: current.size,
+        sha1: current.sha1,
+        at: current.modified_at,
+        by: None,
+    });
+    Ok(versions)
+}
+
+/// The versions before the current one that are not in the trash, the oldest first.
+async fn before(executor: &Executor, file_id: &str) -> Result<Vec<PastVersion>, ApiError> {
+    let found = executor.client.versions(file_id).await?;
     // Box gives the newest first.
-    past.reverse();
-    let before = past.into_iter().filter(|version| !version.trashed).map(|version| PastVersion {
+    let living = found.into_iter().rev().filter(|version| !version.trashed);
+    let past = living.map(|version| PastVersion {
         id: version.id,
         size: version.size,
         sha1: version.sha1,
         at: version.modified_at.or(version.created_at),
         by: version.modified_by,
     });
-    let now = PastVersion {
-        id: current.version_id.unwrap_or_default(),
-        size: current.size,
-        sha1: current.sha1,
-        at: current.modified_at,
-        by: None,
-    };
-    Ok(before.chain([now]).collect())
+    Ok(past.collect())
 }
 
 async fn trash(executor: &Executor) -> Result<Vec<Trashed>, ApiError> {

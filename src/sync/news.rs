@@ -5,7 +5,7 @@ use super::effect::Effect;
 use super::translate;
 use crate::base::{BoxId, Timestamp};
 use crate::box_api::{Event as BoxEvent, Item};
-use crate::tree::{Remote, TreeError};
+use crate::tree::{Flow, Remote, TreeError};
 use lru::LruCache;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -16,6 +16,8 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(5_000).expect("not zero");
 const AFTER_OURS: Duration = Duration::from_secs(2);
 /// Items that wait for that; what does not fit is looked at at once, and again if need be.
 const MAX_LATE: usize = 10_000;
+/// How long questions for events may fail before listed folders are doubted: a hiccup costs no listings.
+const DOUBT_AFTER: Duration = Duration::from_secs(60);
 /// The tree's value that holds our place in the stream.
 pub const POSITION: &str = "stream_position";
 
@@ -25,6 +27,8 @@ pub struct Stream {
     late: Vec<Late>,
     /// When Box last answered a question for events.
     pub heard: Option<Timestamp>,
+    /// Since when it does not.
+    failing_since: Option<Timestamp>,
 }
 
 /// News that came while a call of ours was on its way.
@@ -36,12 +40,26 @@ struct Late {
 
 impl Stream {
     pub fn new() -> Stream {
-        Stream { seen: LruCache::new(REMEMBERED), late: Vec::new(), heard: None }
+        Stream { seen: LruCache::new(REMEMBERED), late: Vec::new(), heard: None, failing_since: None }
     }
 
     /// When the next late look is due.
     pub fn next_late(&self) -> Option<Timestamp> {
         self.late.iter().map(|late| late.at).min()
+    }
+
+    /// Box was asked for events in vain.
+    pub fn failed(&mut self, now: Timestamp) {
+        self.failing_since.get_or_insert(now);
+    }
+
+    /// When doubt begins, if it has not.
+    pub fn next_doubt(&self, now: Timestamp) -> Option<Timestamp> {
+        self.failing_since.map(|since| since.after(DOUBT_AFTER)).filter(|at| *at > now)
+    }
+
+    fn is_doubted(&self, now: Timestamp) -> bool {
+        self.failing_since.is_some_and(|since| now.since(since) >= DOUBT_AFTER)
     }
 }
 
@@ -56,6 +74,7 @@ impl Core {
     ) -> Result<(), TreeError> {
         self.reached();
         self.stream.heard = Some(now);
+        self.stream.failing_since = None;
         for event in entries {
             if self.stream.seen.put(event.event_id.clone(), ()).is_some() {
                 continue;
@@ -65,6 +84,15 @@ impl Core {
             }
         }
         self.tree.set_meta(POSITION, next)
+    }
+
+    /// How far the names of listed folders can be believed.
+    pub fn flow(&self, now: Timestamp) -> Flow {
+        match (self.stream.is_doubted(now), self.outage()) {
+            (false, _) => Flow::News,
+            (true, None) => Flow::Answers,
+            (true, Some(_)) => Flow::Nothing,
+        }
     }
 
     /// One item that may have changed.

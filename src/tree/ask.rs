@@ -3,7 +3,8 @@
 use super::discard::{Discarded, NotDiscarded};
 use crate::base::{BoxId, ContentId, Ino, Sha1Digest, Timestamp};
 use std::ops::Range;
-use std::sync::Weak;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use tokio::sync::oneshot;
 
 /// What the file system asks of the engine, on one bounded channel.
@@ -42,13 +43,41 @@ pub enum Ask {
 pub struct Listed;
 
 /// Where missing bytes come from, and into which data file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FetchFrom {
     pub ino: Ino,
     pub content: ContentId,
     pub file_id: String,
     /// `None`: the current one.
     pub version: Option<String>,
+    /// For whom; `None`: for nobody in particular.
+    pub tally: Option<Arc<Tally>>,
+}
+
+/// What was fetched for one program, counted as it comes.
+#[derive(Debug, Default)]
+pub struct Tally {
+    calls: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Tally {
+    /// A request for bytes leaves.
+    pub fn call(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn came(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
 }
 
 /// A range that somebody waits for, claimed on the data file. Whoever performs it releases the claim with the outcome.
@@ -96,6 +125,8 @@ pub struct DeletionsAsk {
 pub enum PastAsk {
     /// All versions of a file, the oldest first and the current one last.
     Versions { file_id: String, reply: oneshot::Sender<Result<Vec<PastVersion>, AskError>> },
+    /// The versions of a file before the current one, the oldest first.
+    Before { file_id: String, reply: oneshot::Sender<Result<Vec<PastVersion>, AskError>> },
     /// Make an old version the current one, as a version of its own.
     Promote { file_id: String, version: String, reply: oneshot::Sender<Result<(), AskError>> },
     /// What lies in the trash.

@@ -2,6 +2,7 @@
 
 use super::error::TreeError;
 use super::node::Node;
+use super::store::Tree;
 use crate::base::{ContentId, Ino, Sha1Digest};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -206,4 +207,33 @@ pub(super) fn put(db: &Connection, row: &ContentRow) -> Result<(), TreeError> {
 pub(super) fn remove(db: &Connection, id: ContentId) -> Result<(), TreeError> {
     db.prepare_cached("DELETE FROM contents WHERE id = ?1")?.execute([id.0 as i64])?;
     Ok(())
+}
+
+/// A content in the cache with the bytes of a past version, which no node has: found, or made with nothing present.
+fn past(db: &Connection, file: Ino, origin: &Origin) -> Result<ContentRow, TreeError> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM contents WHERE origin_file = ?1 AND origin_version = ?2 AND place = 1 AND state = 0 \
+         AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.ino = contents.ino AND nodes.content = contents.id) LIMIT 1"
+    );
+    let found = db.prepare_cached(&sql)?.query_row(params![origin.file_id, origin.version], from_row).optional()?;
+    if let Some(row) = found {
+        return Ok(row);
+    }
+    let id = insert(db, file, Place::Cache)?;
+    let mut row = get(db, id)?.ok_or(TreeError::NotFound)?;
+    row.origin = Some(origin.clone());
+    row.state = ContentState::Clean;
+    row.ranges = Some(Vec::new());
+    row.size = origin.size;
+    row.smallest = origin.size;
+    put(db, &row)?;
+    Ok(row)
+}
+
+impl Tree {
+    /// The content that holds a past version of the file `file`, one and the same as long as the cache keeps it. No node has it, so
+    /// that nothing is ever written into it.
+    pub fn past_content(&self, file: Ino, origin: &Origin) -> Result<ContentRow, TreeError> {
+        self.write(|tx| past(tx, file, origin))
+    }
 }

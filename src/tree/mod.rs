@@ -5,6 +5,7 @@
 
 mod ask;
 mod attempts;
+mod changes;
 mod children;
 mod conflicts;
 mod contents;
@@ -12,6 +13,7 @@ mod dirty;
 mod discard;
 mod error;
 mod evict;
+mod flow;
 mod forget;
 mod guard;
 mod local;
@@ -40,15 +42,17 @@ mod xattrs;
 
 pub use ask::{
     AheadAsk, Ask, AskError, DeletionsAsk, DiscardAsk, FetchAsk, FetchFrom, Invalidation, Listed, PastAsk, PastVersion,
-    PauseAsk, PushAsk, Trashed,
+    PauseAsk, PushAsk, Tally, Trashed,
 };
 pub use attempts::{Attempt, AttemptKind, AttemptState, NewAttempt};
+pub use changes::{Change, MadeIn, What};
 pub use children::Lookup;
 pub use contents::{ContentRow, ContentState, Origin, Place, StoredStamp};
 pub use dirty::Pending;
 pub use discard::{Discard, Discarded, InUse, NotDiscarded};
 pub use error::TreeError;
 pub use evict::{Cached, Pins};
+pub use flow::Flow;
 pub use forget::{Forgotten, Rest};
 pub use guard::Gate;
 pub use local::{AttrChange, NewNode};

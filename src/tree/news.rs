@@ -3,6 +3,7 @@
 
 use super::ask::Invalidation;
 use super::attempts;
+use super::changes::{MadeIn, What};
 use super::error::TreeError;
 use super::node::{Attr, Base, Node, NodeKind, Presence};
 use super::remote::{self, Remote};
@@ -225,7 +226,8 @@ fn insert(
     let mut node = shown(folder, item, defaults, now);
     tx.put(&mut node)?;
     learned.invalid.push(shown_entry(&node));
-    Ok(())
+    // What a first listing brings is not new.
+    if folder.complete { tx.tell(MadeIn::Box, What::Created, &node) } else { Ok(()) }
 }
 
 /// News meets a node of that name (DESIGN.md section 4, name collision on news).
@@ -295,12 +297,21 @@ fn update(
         return Ok(());
     }
     let before = node.clone();
+    let old_path = tx.told_path(&before)?;
     let local_parent = rows::parent_id(tx, &node)?;
     if !node.place_dirty(local_parent.as_deref()) && !follow_place(tx, &mut node, item, now, learned)? {
         return leave(tx, node, now, learned);
     }
     let new_version = item.version != base.version && base.sha1 != item.sha1;
-    if node.is_file() && new_version && !node.content_dirty() && is_open(node.content) {
+    let moved = (before.parent, &before.name) != (node.parent, &node.name);
+    if let Some(from) = old_path.filter(|_| moved) {
+        tx.tell(MadeIn::Box, What::Moved { from }, &node)?;
+    }
+    let edited = node.is_file() && new_version && !node.content_dirty();
+    if edited {
+        tx.tell(MadeIn::Box, What::Edited, &node)?;
+    }
+    if edited && is_open(node.content) {
         return succeed(tx, node, item, now, learned);
     }
     follow_bytes(&mut node, &base, item, learned);
@@ -308,7 +319,7 @@ fn update(
         return Ok(());
     }
     node.attr.ctime = now;
-    if (before.parent, &before.name) != (node.parent, &node.name) {
+    if moved {
         learned.invalid.push(shown_entry(&before));
         learned.invalid.push(shown_entry(&node));
     }
@@ -374,6 +385,7 @@ pub(super) fn step_aside(
     learned: &mut Learned,
 ) -> Result<(), TreeError> {
     learned.invalid.push(shown_entry(&holder));
+    let old_path = tx.told_path(&holder)?;
     let date = now.to_rfc3339().chars().take(10).collect::<String>();
     let parent = holder.parent;
     let mut failure = None;
@@ -388,6 +400,9 @@ pub(super) fn step_aside(
     }
     tx.put(&mut holder)?;
     learned.invalid.push(shown_entry(&holder));
+    if let Some(from) = old_path {
+        tx.tell(MadeIn::Mount, What::Moved { from }, &holder)?;
+    }
     tx.settle(holder.ino, now)
 }
 
@@ -470,12 +485,23 @@ fn leave(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> 
     if node.ino == Ino::ROOT {
         return Ok(());
     }
+    let (path, told) = (tx.told_path(&node)?.filter(|_| node.presence == Presence::Here), node.clone());
+    take_away(tx, node, now, learned)?;
+    match path {
+        Some(path) if rows::get(tx, told.ino)?.is_none() => tx.tell_at(MadeIn::Box, What::Deleted, &told, path),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// With all below it.
+fn take_away(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
     if node.is_folder() {
         let sql = format!("SELECT {} FROM nodes WHERE parent = ?1 AND deleted = 0", rows::COLUMNS);
         let below: Vec<Node> =
             tx.prepare_cached(&sql)?.query_map([node.ino.0 as i64], rows::from_row)?.collect::<Result<_, _>>()?;
         for child in below {
-            leave(tx, child, now, learned)?;
+            take_away(tx, child, now, learned)?;
         }
     }
     if node.is_local_only() {

@@ -2,6 +2,7 @@
 
 use super::ask::Invalidation;
 use super::attempts::{self, Attempt, AttemptKind};
+use super::changes::{MadeIn, What};
 use super::contents::{self, ContentState, Origin};
 use super::error::TreeError;
 use super::memory;
@@ -79,6 +80,9 @@ impl Tree {
 fn deleted(tx: &mut Tx<'_>, id: &BoxId, by_us: bool, now: Timestamp) -> Result<(), TreeError> {
     remote::bury(tx, id, now)?;
     if let Some(mut node) = rows::by_item(tx, id)? {
+        if by_us {
+            tx.tell(MadeIn::Mount, What::Deleted, &node)?;
+        }
         if by_us && node.presence == Presence::Here && node.is_file() {
             memory::lies_in_trash(tx, &mut node)?;
         } else {
@@ -113,8 +117,10 @@ fn answered(
         node.box_id = Some(answer.id.id.clone());
     }
     let sent = generation_sent(tx, &node, attempt)?;
+    let before = node.base.clone();
     take_base(&mut node, attempt, answer, sent);
     adopt_name(&mut node, attempt, answer, settled);
+    tell(tx, &node, before.as_ref(), attempt.call.kind)?;
     if brings_bytes(attempt.call.kind) {
         confirm(tx, &node, sent, answer, settled)?;
     }
@@ -129,6 +135,25 @@ fn answered(
     }
     if node.presence == Presence::Here {
         settled.invalid.push(Invalidation::Inode { ino: node.ino });
+    }
+    Ok(())
+}
+
+/// Tells whoever watches what Box has taken, by the names that it has now.
+fn tell(tx: &mut Tx<'_>, node: &Node, before: Option<&Base>, kind: AttemptKind) -> Result<(), TreeError> {
+    let place = |tx: &Tx<'_>, base: &Base| tx.path_in_box(&base.parent, &base.name);
+    let Some(path) = node.base.as_ref().map(|base| place(tx, base)).transpose()?.flatten() else { return Ok(()) };
+    let from = before.map(|base| place(tx, base)).transpose()?.flatten().filter(|from| *from != path);
+    let made = !matches!(kind, AttemptKind::UploadVersion | AttemptKind::Update);
+    if made {
+        tx.tell_at(MadeIn::Mount, What::Created, node, path);
+        return Ok(());
+    }
+    if let Some(from) = from {
+        tx.tell_at(MadeIn::Mount, What::Moved { from }, node, path.clone());
+    }
+    if kind == AttemptKind::UploadVersion {
+        tx.tell_at(MadeIn::Mount, What::Edited, node, path);
     }
     Ok(())
 }

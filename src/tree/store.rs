@@ -1,7 +1,9 @@
 //! The database behind one lock, with the LRU of hot nodes in front.
 
+use super::changes::{self, Change, Teller};
 use super::contents::{self, ContentRow, Place};
 use super::error::TreeError;
+use super::flow::SharedFlow;
 use super::node::{Attr, Node, NodeKind, Presence};
 use super::remote::{self, Remote};
 use super::{memory, rows, schema};
@@ -24,6 +26,8 @@ pub struct Tree {
     damaged: AtomicBool,
     /// Counts what Box said, so that who keeps pins knows when to look.
     news: watch::Sender<u64>,
+    pub(super) teller: Teller,
+    pub(super) flow: SharedFlow,
     #[cfg(test)]
     pub(super) fuse: super::simulated::Fuse,
 }
@@ -46,6 +50,9 @@ pub(super) struct Tx<'a> {
     removed: Vec<Ino>,
     /// The boot clock as it was when the transaction began.
     pub(super) boot: BootClock,
+    /// Whether somebody watches, and what to tell them.
+    pub(super) watched: bool,
+    pub(super) changes: Vec<Change>,
 }
 
 impl std::ops::Deref for Tx<'_> {
@@ -86,8 +93,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    fn commit(self) -> Result<(), TreeError> {
-        let Tx { db, hot, names, written, removed, local_only: _, boot: _ } = self;
+    fn commit(self, teller: &Teller) -> Result<(), TreeError> {
+        let Tx { db, hot, names, written, removed, changes, local_only: _, boot: _, watched: _ } = self;
         db.commit()?;
         for node in written {
             if let Some(old) = hot.peek(&node.ino) {
@@ -100,6 +107,10 @@ impl Tx<'_> {
             if let Some(old) = hot.pop(&ino) {
                 names.pop(&(old.parent, old.name));
             }
+        }
+        for change in changes {
+            // Whoever watched may be gone.
+            let _ = teller.send(change);
         }
         Ok(())
     }
@@ -181,6 +192,8 @@ impl Tree {
         let names = LruCache::new(HOT_NODES);
         Ok(Tree {
             news: watch::Sender::new(0),
+            teller: changes::teller(),
+            flow: SharedFlow::default(),
             inner: Mutex::new(Inner { db, hot, names, local_only: LocalOnlyNames::default() }),
             damaged: AtomicBool::new(false),
             #[cfg(test)]
@@ -209,9 +222,11 @@ impl Tree {
         let mut inner = self.lock();
         let Inner { db, hot, names, local_only } = &mut *inner;
         let db = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut tx = Tx { db, hot, names, local_only, written: Vec::new(), removed: Vec::new(), boot };
+        let (written, removed, changes) = (Vec::new(), Vec::new(), Vec::new());
+        let watched = self.teller.receiver_count() > 0;
+        let mut tx = Tx { db, hot, names, local_only, written, removed, boot, watched, changes };
         let value = work(&mut tx)?;
-        tx.commit()?;
+        tx.commit(&self.teller)?;
         Ok(value)
     }
 

@@ -1,11 +1,11 @@
 //! What the file system asks of the engine: hints that are not waited for, and needs that a request waits for.
 
 use super::ahead::Ahead;
-use super::error::{Need, VfsError};
+use super::error::{Need, Result, VfsError};
 use super::trouble::meaning_of;
 use crate::base::Ino;
 use crate::content::{Arrived, DataFile, FetchError};
-use crate::tree::{AheadAsk, Ask, AskError, FetchAsk, FetchFrom, Origin, PushAsk};
+use crate::tree::{AheadAsk, Ask, AskError, FetchAsk, FetchFrom, Origin, PastAsk, PastVersion, PushAsk, Tally};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,7 @@ pub(super) struct Source {
     pub ino: Ino,
     pub file: Arc<DataFile>,
     pub origin: Origin,
+    pub tally: Option<Arc<Tally>>,
 }
 
 /// One request of those that fetch the rest of a changed file.
@@ -38,6 +39,7 @@ impl Source {
             content: self.file.id(),
             file_id: self.origin.file_id.clone(),
             version: Some(self.origin.version.clone()).filter(|v| !v.is_empty()),
+            tally: self.tally.clone(),
         }
     }
 }
@@ -125,6 +127,16 @@ impl Asks {
             asks.send(Ask::Whole { from, reply }).await.map_err(|_| STOPPED)?;
             answer.await.map_err(|_| STOPPED)?.map_err(refusal)
         })
+    }
+
+    /// The versions of a file before the current one, the oldest first.
+    pub fn versions_before(&self, file_id: String) -> impl Future<Output = Result<Vec<PastVersion>>> + Send + use<> {
+        let asks = self.0.clone();
+        async move {
+            let (reply, answer) = oneshot::channel();
+            asks.send(Ask::Past(PastAsk::Before { file_id, reply })).await.map_err(|_| STOPPED)?;
+            answer.await.map_err(|_| STOPPED)?.map_err(refusal)
+        }
     }
 
     /// Has `ahead` fetched, without anybody waiting. What does not fit into the channel is fetched when it is read.

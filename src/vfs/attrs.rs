@@ -3,6 +3,7 @@
 use super::bytes::Bytes;
 use super::error::{Result, VfsError};
 use super::inodes::{OpenInode, Shard};
+use super::past::is_past;
 use super::state::{Vfs, allow, now};
 use super::types::{Attr, Caller, Entry, Fh, FileKind, SetAttr, SetTime};
 use crate::base::{Ino, Timestamp};
@@ -18,6 +19,10 @@ const LINK_MODE: u32 = 0o777;
 impl Vfs {
     /// The attributes of an inode, and how long the kernel may believe them.
     pub fn getattr(&self, ino: Ino, _fh: Option<Fh>) -> Result<(Attr, Duration)> {
+        if is_past(ino) {
+            return self.getattr_past(ino).map(|entry| (entry.attr, entry.ttl));
+        }
+        self.revalidate_around(ino)?;
         let mut shard = self.inodes.lock(ino);
         let attr = match self.tree.node(ino) {
             Ok(node) => self.attr_of(&node, shard.get(ino))?,
@@ -25,12 +30,13 @@ impl Vfs {
             Err(TreeError::NoNode(_)) => self.forgotten(ino, shard.get(ino).ok_or(VfsError::Stale)?)?,
             Err(e) => return Err(self.tree_error(e)),
         };
-        Ok((attr, self.settings.lifetime))
+        Ok((attr, self.lifetime()))
     }
 
     /// Changes attributes. Mode and owner stay on this machine; a size is a write.
     pub fn setattr(&self, ino: Ino, _fh: Option<Fh>, change: &SetAttr, _caller: &Caller) -> Result<Attr> {
         self.changeable()?;
+        self.not_in_past(ino)?;
         let mut shard = self.inodes.lock(ino);
         let mut node = self.node(ino)?;
         if let Some(size) = change.size {
@@ -54,12 +60,15 @@ impl Vfs {
 
     /// Asked only without `default_permissions`: whatever Box refuses is told by the operation itself.
     pub fn access(&self, ino: Ino, _mask: i32, _caller: &Caller) -> Result<()> {
+        if is_past(ino) {
+            return Ok(());
+        }
         self.node(ino).map(drop)
     }
 
     pub(super) fn entry_of(&self, node: &Node) -> Result<Entry> {
         let attr = self.attr_of(node, self.inodes.lock(node.ino).get(node.ino))?;
-        Ok(Entry { attr, ttl: self.settings.lifetime })
+        Ok(Entry { attr, ttl: self.lifetime() })
     }
 
     /// What programs see of `node`; while somebody writes, size and times are those of the data file.
@@ -90,7 +99,7 @@ impl Vfs {
         Ok(attr)
     }
 
-    fn shown(&self, ino: Ino, kind: FileKind, nlink: u32, attr: &tree::Attr) -> Attr {
+    pub(super) fn shown(&self, ino: Ino, kind: FileKind, nlink: u32, attr: &tree::Attr) -> Attr {
         let owner = self.settings.owner;
         Attr {
             ino,

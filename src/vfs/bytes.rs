@@ -26,7 +26,7 @@ pub(super) struct Bytes {
 impl Bytes {
     pub fn source(&self) -> Option<Source> {
         let origin = self.row.origin.clone()?;
-        Some(Source { ino: self.row.ino, file: self.file.clone(), origin })
+        Some(Source { ino: self.row.ino, file: self.file.clone(), origin, tally: None })
     }
 }
 

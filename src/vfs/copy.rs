@@ -2,6 +2,7 @@
 
 use super::error::Result;
 use super::handles::Handle;
+use super::past::is_past;
 use super::state::Vfs;
 use super::types::Fh;
 use crate::base::Ino;
@@ -12,6 +13,9 @@ impl Vfs {
     /// that Box has, the new file is expected to be equal: if its bytes are, once they are sealed, Box is asked for the copy.
     /// Copies no byte itself.
     pub fn note_copy(&self, from: Ino, to: Fh, length: u64) -> Result<()> {
+        if is_past(from) {
+            return Ok(());
+        }
         let Handle::File(target) = self.handles.get(to)? else { return Ok(()) };
         let Some(origin) = version_of(&self.node(from)?).filter(|origin| origin.size > 0 && origin.size <= length)
         else {

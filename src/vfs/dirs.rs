@@ -2,13 +2,14 @@
 
 use super::error::{Result, VfsError};
 use super::handles::Handle;
+use super::past::is_past;
 use super::state::Vfs;
 use super::types::{DirEntry, Fh, FileKind};
 use crate::base::Ino;
 use std::ffi::OsString;
 
 /// Children read from the database at once: about what fits into one buffer of the kernel's.
-const PAGE: usize = 128;
+pub(super) const PAGE: usize = 128;
 
 /// The kernel fails the listing of a folder with a longer name (`FUSE_NAME_MAX` in fs/fuse/fuse_i.h). Names that keep to Box's limit of
 /// 255 characters are never so long, escaped or not.
@@ -16,11 +17,14 @@ const LONGEST_SHOWN: usize = 1024;
 
 /// The offsets after `.` and `..`. A child's is its inode number and one, so that it stays right while names come and go;
 /// the root is 1 and nobody's child, so these two are free.
-const AFTER_DOT: u64 = 1;
-const AFTER_DOT_DOT: u64 = 2;
+pub(super) const AFTER_DOT: u64 = 1;
+pub(super) const AFTER_DOT_DOT: u64 = 2;
 
 impl Vfs {
     pub fn opendir(&self, ino: Ino) -> Result<Fh> {
+        if is_past(ino) {
+            return self.opendir_past(ino);
+        }
         if !self.node(ino)?.is_folder() {
             return Err(VfsError::NotDirectory);
         }
@@ -31,6 +35,12 @@ impl Vfs {
     /// that was never listed is listed first.
     pub fn readdir(&self, fh: Fh, offset: u64, add: &mut dyn FnMut(DirEntry) -> bool) -> Result<()> {
         let ino = self.handles.folder(fh)?;
+        if is_past(ino) {
+            return self.readdir_past(ino, offset, add);
+        }
+        if offset == 0 {
+            self.revalidate(ino)?;
+        }
         let dots = [(AFTER_DOT, ".", ino), (AFTER_DOT_DOT, "..", self.node(ino)?.parent)];
         // Fetched before the dots, so that an empty-handed answer is never mistaken for an empty folder.
         let mut after = Ino(offset.max(AFTER_DOT_DOT) - 1);
@@ -80,7 +90,7 @@ impl Vfs {
     }
 
     /// A page of a folder, of which it is known what is a link.
-    fn children(&self, ino: Ino, after: Ino) -> Result<Vec<crate::tree::Node>> {
+    pub(super) fn children(&self, ino: Ino, after: Ino) -> Result<Vec<crate::tree::Node>> {
         let page = self.tree.children(ino, after, PAGE).map_err(|e| self.tree_error(e))?;
         self.await_links(&page)?;
         Ok(page)

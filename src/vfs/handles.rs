@@ -3,7 +3,7 @@
 use super::ahead::Streams;
 use super::asks::Source;
 use super::error::{Result, VfsError};
-use super::inodes::OpenInode;
+use super::readers::Program;
 use super::trouble::Trouble;
 use super::types::Fh;
 use crate::base::Ino;
@@ -30,6 +30,8 @@ pub(super) struct FileHandle {
     pub writer: Option<Writer>,
     /// Where missing bytes come from; `None` for what was never in Box.
     pub source: Option<Source>,
+    /// Its program gets no bytes that are not here.
+    pub refused: bool,
     /// What [`DataFile::spoiled`] said when it was opened.
     pub spoiled: u64,
     /// Whether the rest of a cold content was asked for, which the first write does.
@@ -56,16 +58,18 @@ impl FileHandle {
     /// `cache_bytes` is the limit of the cache.
     pub fn new(
         ino: Ino,
-        inode: &OpenInode,
+        file: Arc<DataFile>,
+        trouble: Arc<Trouble>,
         writer: Option<Writer>,
         source: Option<Source>,
         cache_bytes: u64,
     ) -> FileHandle {
         FileHandle {
             ino,
-            file: inode.file.clone(),
-            spoiled: inode.file.spoiled(),
-            trouble: inode.trouble.clone(),
+            spoiled: file.spoiled(),
+            file,
+            trouble,
+            refused: false,
             writer,
             source,
             asked_for_all: AtomicBool::new(false),
@@ -74,6 +78,13 @@ impl FileHandle {
             streams: Mutex::new(Streams::new(cache_bytes)),
             space: Mutex::default(),
         }
+    }
+
+    /// A reader of missing bytes, by its program.
+    pub fn of(self, program: Option<Program>) -> FileHandle {
+        let Some(program) = program else { return self };
+        let source = self.source.map(|source| Source { tally: Some(program.tally), ..source });
+        FileHandle { source, refused: program.refused, ..self }
     }
 
     pub fn streams(&self) -> MutexGuard<'_, Streams> {

@@ -3,6 +3,7 @@
 use super::bytes::stored;
 use super::error::{Result, VfsError};
 use super::handles::{FileHandle, Handle};
+use super::past::is_past;
 use super::state::{Durability, Vfs};
 use super::types::Fh;
 use crate::content::{Allocate, ContentError, FetchError, Read, Seek, Writer};
@@ -25,13 +26,15 @@ impl Vfs {
         }
         match found {
             Read::Bytes(bytes) => Ok(bytes),
+            Read::Missing(_) if handle.refused => Err(VfsError::Denied),
             Read::Missing(gaps) => self.fetch(&handle, &gaps),
         }
     }
 
     /// Has what the reader will want next fetched, without anybody waiting.
     fn read_ahead(&self, handle: &FileHandle, offset: u64, size: u32) -> Result<()> {
-        let Some(source) = handle.source.as_ref().filter(|_| !handle.file.is_whole()) else { return Ok(()) };
+        let wanted = !handle.refused && !handle.file.is_whole();
+        let Some(source) = handle.source.as_ref().filter(|_| wanted) else { return Ok(()) };
         let file_bytes = handle.file.size()?;
         let read = offset..offset.saturating_add(size.into()).min(file_bytes);
         if !read.is_empty()
@@ -48,7 +51,8 @@ impl Vfs {
         };
         let wanted = first.start..last.end;
         let fetch = handle.streams().fetch(&wanted, handle.file.size()?);
-        Err(VfsError::Wait(self.asks.fetch(source.clone(), wanted, fetch)))
+        let need = self.asks.fetch(source.clone(), wanted, fetch);
+        Err(VfsError::Wait(if is_past(handle.ino) { self.doubting(handle.ino, need) } else { need }))
     }
 
     /// Writes all of `data`. The first write to a cold file starts fetching the rest of it.

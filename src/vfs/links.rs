@@ -6,12 +6,13 @@
 
 use super::bytes::Bytes;
 use super::error::{Need, Result, VfsError};
-use super::state::{Vfs, now};
+use super::state::{Vfs, allow, existing_name, now};
 use super::types::Caller;
 use crate::base::{Ino, is_target, link_file_name, link_name, may_be_target, shown_name};
 use crate::content::Read;
-use crate::tree::{AttrChange, Lookup, NewNode, Node, NodeKind, Presence, TreeError};
+use crate::tree::{AttrChange, Lookup, NewNode, Node, NodeKind, Presence, RenameHow, TreeError};
 use lru::LruCache;
+use std::ffi::OsStr;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -169,6 +170,68 @@ impl Vfs {
             Says::Target(target) => Ok(target),
             Says::Nothing => Err(VfsError::Invalid),
             Says::Unknown(bytes) => Err(self.fetched(&bytes).map_or(VfsError::Stale, VfsError::Wait)),
+        }
+    }
+
+    /// The name in Box that `node` gets when programs see it as `to`, and the name of what is to be deleted then because it was seen
+    /// under that name and has another one in Box.
+    pub(super) fn destination(
+        &self,
+        node: &Node,
+        folder: Ino,
+        to: &str,
+        how: RenameHow,
+    ) -> Result<(String, Option<String>)> {
+        if !self.settings.links {
+            return Ok((to.to_owned(), None));
+        }
+        let is_link = self.is_shown_as_link(node)?;
+        let holder = match self.named(folder, to) {
+            Ok(holder) => Some(holder),
+            Err(VfsError::NotFound) => None,
+            Err(error) => return Err(error),
+        };
+        let file = match is_link {
+            true => link_file_name(to).ok_or(VfsError::NameTooLong)?,
+            false => to.to_owned(),
+        };
+        let Some(holder) = holder else {
+            // What has the link's name in Box and is no link is not to be lost; what is no link does not take a link's name.
+            let taken = is_link && matches!(self.tree.child(folder, &file), Ok(Lookup::Found(_)));
+            let refused = !is_link && node.is_file() && link_name(to).is_some();
+            return match (taken, refused) {
+                (true, _) => Err(VfsError::Exists),
+                (_, true) => Err(VfsError::Invalid),
+                _ => Ok((file, None)),
+            };
+        };
+        if self.is_shown_as_link(&holder)? == is_link {
+            return Ok((file, None));
+        }
+        match how {
+            RenameHow::Exchange => Err(VfsError::Invalid),
+            RenameHow::NoReplace => Err(VfsError::Exists),
+            RenameHow::Replace if holder.is_folder() => Err(VfsError::IsDirectory),
+            RenameHow::Replace if node.is_folder() => Err(VfsError::NotDirectory),
+            RenameHow::Replace if is_link && matches!(self.tree.child(folder, &file), Ok(Lookup::Found(_))) => {
+                Err(VfsError::Exists)
+            }
+            RenameHow::Replace => {
+                allow(self.rights(&holder)?.delete)?;
+                Ok((file, Some(holder.name)))
+            }
+        }
+    }
+
+    /// `Exists` if programs see something under the name, which is another one in Box.
+    pub(super) fn must_be_free(&self, parent: Ino, name: &OsStr) -> Result<()> {
+        if !self.settings.links {
+            return Ok(());
+        }
+        match self.named(parent, &existing_name(name)?) {
+            Ok(_) => Err(VfsError::Exists),
+            Err(VfsError::NotFound) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

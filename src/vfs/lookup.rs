@@ -1,6 +1,7 @@
 //! From names to inodes.
 
 use super::error::{Result, VfsError};
+use super::past::{is_past, is_view};
 use super::state::{Vfs, existing_name};
 use super::types::Looked;
 use crate::base::Ino;
@@ -10,10 +11,16 @@ use std::ffi::OsStr;
 impl Vfs {
     /// What `name` leads to in the folder `parent`. Names are compared exactly.
     pub fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Looked> {
-        let missing = Looked::Missing { ttl: self.settings.lifetime };
+        if is_past(parent) {
+            return self.lookup_past(parent, name);
+        }
+        self.revalidate(parent)?;
+        let missing = Looked::Missing { ttl: self.lifetime() };
         let Ok(name) = existing_name(name) else { return Ok(missing) };
         match self.named(parent, &name) {
             Ok(node) => self.entry_of(&node).map(Looked::Found),
+            // An item of Box of this name comes first: the view must hide nothing.
+            Err(VfsError::NotFound) if is_view(parent, &name) => self.view().map(Looked::Found),
             Err(VfsError::NotFound) => Ok(missing),
             Err(e) => Err(e),
         }

@@ -1,10 +1,11 @@
 //! Changing names: mkdir, unlink, rmdir, rename, links.
 
 use super::error::{Result, VfsError};
+use super::past::{is_past, is_view};
 use super::state::{Vfs, allow, existing_name, fresh_name, now};
 use super::types::{Caller, Entry};
-use crate::base::{Ino, MAX_TARGET_BYTES, link_file_name, link_name};
-use crate::tree::{Lookup, NewNode, Node, NodeKind, RenameHow};
+use crate::base::{Ino, MAX_TARGET_BYTES, link_name};
+use crate::tree::{NewNode, Node, NodeKind, RenameHow};
 use std::ffi::OsStr;
 
 /// What desktops make for deleted files; Box has its own trash.
@@ -41,7 +42,9 @@ impl Vfs {
         let node = match self.stored_link(fresh_name(name)?, target)? {
             Some(file) => {
                 self.changeable()?;
+                self.not_in_past(parent)?;
                 self.must_be_free(parent, name)?;
+                self.leaves_the_view(parent, fresh_name(name)?)?;
                 self.await_room()?;
                 self.make_link(parent, &file, target, caller)?
             }
@@ -52,6 +55,9 @@ impl Vfs {
     }
 
     pub fn readlink(&self, ino: Ino) -> Result<Vec<u8>> {
+        if is_past(ino) {
+            return Err(VfsError::Invalid);
+        }
         let node = self.node(ino)?;
         match node.kind {
             NodeKind::Symlink => self.tree.target(ino).map_err(|e| self.tree_error(e)),
@@ -73,7 +79,9 @@ impl Vfs {
     /// Renames in one step, over an existing item too: at no moment is there no item of the new name.
     pub fn rename(&self, parent: Ino, name: &OsStr, new_parent: Ino, new_name: &OsStr, how: RenameHow) -> Result<()> {
         self.changeable()?;
-        let node = self.named(parent, &existing_name(name)?)?;
+        self.not_in_past(parent)?;
+        self.not_in_past(new_parent)?;
+        let node = self.child_to_change(parent, &existing_name(name)?)?;
         allow(self.rights(&node)?.rename)?;
         if parent != new_parent {
             self.may_add_to(new_parent)?;
@@ -84,6 +92,7 @@ impl Vfs {
             RenameHow::Exchange => existing_name(new_name)?,
             RenameHow::Replace | RenameHow::NoReplace => fresh_name(new_name)?.to_owned(),
         };
+        self.leaves_the_view(new_parent, &to)?;
         let (to, gone) = self.destination(&node, new_parent, &to, how)?;
         let renamed =
             self.tree.rename(parent, &node.name, new_parent, &to, how, now()).map_err(|e| self.tree_error(e))?;
@@ -94,62 +103,6 @@ impl Vfs {
             self.asks.changed(node.ino);
         });
         Ok(())
-    }
-
-    /// The name in Box that `node` gets when programs see it as `to`, and the name of what is to be deleted then because it was seen
-    /// under that name and has another one in Box.
-    fn destination(&self, node: &Node, folder: Ino, to: &str, how: RenameHow) -> Result<(String, Option<String>)> {
-        if !self.settings.links {
-            return Ok((to.to_owned(), None));
-        }
-        let is_link = self.is_shown_as_link(node)?;
-        let holder = match self.named(folder, to) {
-            Ok(holder) => Some(holder),
-            Err(VfsError::NotFound) => None,
-            Err(error) => return Err(error),
-        };
-        let file = match is_link {
-            true => link_file_name(to).ok_or(VfsError::NameTooLong)?,
-            false => to.to_owned(),
-        };
-        let Some(holder) = holder else {
-            // What has the link's name in Box and is no link is not to be lost; what is no link does not take a link's name.
-            let taken = is_link && matches!(self.tree.child(folder, &file), Ok(Lookup::Found(_)));
-            let refused = !is_link && node.is_file() && link_name(to).is_some();
-            return match (taken, refused) {
-                (true, _) => Err(VfsError::Exists),
-                (_, true) => Err(VfsError::Invalid),
-                _ => Ok((file, None)),
-            };
-        };
-        if self.is_shown_as_link(&holder)? == is_link {
-            return Ok((file, None));
-        }
-        match how {
-            RenameHow::Exchange => Err(VfsError::Invalid),
-            RenameHow::NoReplace => Err(VfsError::Exists),
-            RenameHow::Replace if holder.is_folder() => Err(VfsError::IsDirectory),
-            RenameHow::Replace if node.is_folder() => Err(VfsError::NotDirectory),
-            RenameHow::Replace if is_link && matches!(self.tree.child(folder, &file), Ok(Lookup::Found(_))) => {
-                Err(VfsError::Exists)
-            }
-            RenameHow::Replace => {
-                allow(self.rights(&holder)?.delete)?;
-                Ok((file, Some(holder.name)))
-            }
-        }
-    }
-
-    /// `Exists` if programs see something under the name, which is another one in Box.
-    fn must_be_free(&self, parent: Ino, name: &OsStr) -> Result<()> {
-        if !self.settings.links {
-            return Ok(());
-        }
-        match self.named(parent, &existing_name(name)?) {
-            Ok(_) => Err(VfsError::Exists),
-            Err(VfsError::NotFound) => Ok(()),
-            Err(error) => Err(error),
-        }
     }
 
     /// A node under a fresh name; a file's data file is not made yet.
@@ -163,12 +116,14 @@ impl Vfs {
         caller: &Caller,
     ) -> Result<Node> {
         self.changeable()?;
+        self.not_in_past(parent)?;
         self.must_be_free(parent, name)?;
         let name = fresh_name(name)?;
         if self.settings.links && kind == NodeKind::File && link_name(name).is_some() {
             // Its bytes could make it a link, of another name, while it is open.
             return Err(VfsError::Invalid);
         }
+        self.leaves_the_view(parent, name)?;
         self.may_add_to(parent)?;
         if kind == NodeKind::File {
             self.await_room()?;
@@ -187,11 +142,25 @@ impl Vfs {
         delete: impl FnOnce(&str) -> std::result::Result<Node, crate::tree::TreeError>,
     ) -> Result<()> {
         self.changeable()?;
-        let node = self.named(parent, &existing_name(name)?)?;
+        self.not_in_past(parent)?;
+        let node = self.child_to_change(parent, &existing_name(name)?)?;
         allow(self.rights(&node)?.delete)?;
         let node = delete(&node.name).map_err(|e| self.tree_error(e))?;
         crate::base::failpoint("unlink.noted");
         self.asks.changed(node.ino);
         Ok(())
+    }
+
+    /// The child, unless that is the view of old versions.
+    fn child_to_change(&self, parent: Ino, name: &str) -> Result<Node> {
+        match self.named(parent, name) {
+            Err(VfsError::NotFound) if is_view(parent, name) => Err(VfsError::ReadOnly),
+            found => found,
+        }
+    }
+
+    /// Nothing is given the name of the view.
+    fn leaves_the_view(&self, parent: Ino, name: &str) -> Result<()> {
+        if is_view(parent, name) { Err(VfsError::Exists) } else { Ok(()) }
     }
 }

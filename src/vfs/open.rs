@@ -4,6 +4,7 @@ use super::bytes::Bytes;
 use super::error::{Result, VfsError};
 use super::handles::{FileHandle, Handle};
 use super::inodes::{Mode, OpenInode, Shard};
+use super::past::is_past;
 use super::state::{Durability, Vfs, allow, existing_name, now};
 use super::types::{Caller, Entry, Fh, OpenHow, Opened, Way};
 use crate::base::Ino;
@@ -42,7 +43,7 @@ impl Vfs {
             let opened = self.open(node.ino, how, caller)?;
             return Ok((self.entry_of(&self.node(node.ino)?)?, opened));
         };
-        let opened = self.open_made(&node, how);
+        let opened = self.open_made(&node, how, caller);
         if opened.is_err() {
             // Its name goes with it. Should that fail too, an empty file stays, as after any crash at this point.
             let _ = self.unlink(parent, name);
@@ -51,11 +52,11 @@ impl Vfs {
         Ok((self.entry_of(&node)?, opened))
     }
 
-    fn open_made(&self, node: &Node, how: OpenHow) -> Result<Opened> {
+    fn open_made(&self, node: &Node, how: OpenHow, caller: &Caller) -> Result<Opened> {
         let mut shard = self.inodes.lock(node.ino);
         if shard.get(node.ino).is_some() {
             // Somebody found the name and opened it first.
-            return self.join(&mut shard, node, how);
+            return self.join(&mut shard, node, how, caller);
         }
         let bytes = self.fresh_bytes(node)?;
         if !how.write {
@@ -64,11 +65,15 @@ impl Vfs {
             self.asks.released(node.ino);
         }
         self.begin(&mut shard, node, &bytes, how)?;
-        self.handle(&mut shard, node, &bytes, how)
+        self.handle(&mut shard, node, &bytes, how, caller)
     }
 
     /// Opens a file. The bytes that are missing are fetched when they are read.
-    pub fn open(&self, ino: Ino, how: OpenHow, _caller: &Caller) -> Result<Opened> {
+    pub fn open(&self, ino: Ino, how: OpenHow, caller: &Caller) -> Result<Opened> {
+        if is_past(ino) {
+            return self.open_past(ino, how, caller);
+        }
+        self.revalidate_around(ino)?;
         if how.write || how.truncate {
             self.changeable()?;
         }
@@ -86,17 +91,20 @@ impl Vfs {
             self.await_room()?;
         }
         if shard.get(ino).is_some() {
-            return self.join(&mut shard, &node, how);
+            return self.join(&mut shard, &node, how, caller);
         }
         if node.presence == Presence::Deleted {
             return Err(VfsError::Stale);
+        }
+        if !how.write && node.content.is_none() && node.attr.size > 0 {
+            self.admit(caller)?;
         }
         let mut bytes = if how.write && how.truncate { self.emptied(&node)? } else { self.bytes(&node)? };
         if how.write {
             self.make_writable(&node, &mut bytes)?;
         }
         self.begin(&mut shard, &node, &bytes, how)?;
-        self.handle(&mut shard, &node, &bytes, how)
+        self.handle(&mut shard, &node, &bytes, how, caller)
     }
 
     /// The kernel cannot use the backing of a handle that was opened as passthrough: the inode copies, and so does this handle.
@@ -127,6 +135,9 @@ impl Vfs {
     pub fn release(&self, fh: Fh) -> Result<()> {
         let Handle::File(handle) = self.handles.remove(fh)? else { return Ok(()) };
         let (ino, wrote) = (handle.ino, handle.writer.is_some());
+        if is_past(ino) {
+            return self.release_past(&handle);
+        }
         self.content.used(handle.file.id(), now());
         let mut shard = self.inodes.lock(ino);
         // The writer goes with it, so that the note is of the file at rest.
@@ -194,7 +205,7 @@ impl Vfs {
     }
 
     /// One more handle of an inode that is open.
-    fn join(&self, shard: &mut Shard, node: &Node, how: OpenHow) -> Result<Opened> {
+    fn join(&self, shard: &mut Shard, node: &Node, how: OpenHow, caller: &Caller) -> Result<Opened> {
         let inode = shard.get(node.ino).ok_or(VfsError::Stale)?;
         let mut bytes = Bytes { file: inode.file.clone(), row: self.row_of(&inode.file)? };
         if how.write {
@@ -206,7 +217,7 @@ impl Vfs {
                 self.save_ranges(&bytes.file)?;
             }
         }
-        self.handle(shard, node, &bytes, how)
+        self.handle(shard, node, &bytes, how, caller)
     }
 
     /// Enters the inode into the table, in the mode it keeps until its last release.
@@ -228,7 +239,7 @@ impl Vfs {
     }
 
     /// A handle of an inode in the table.
-    fn handle(&self, shard: &mut Shard, node: &Node, bytes: &Bytes, how: OpenHow) -> Result<Opened> {
+    fn handle(&self, shard: &mut Shard, node: &Node, bytes: &Bytes, how: OpenHow, caller: &Caller) -> Result<Opened> {
         let ino = node.ino;
         let inode = shard.get(ino).ok_or(VfsError::Stale)?;
         let backing = match inode.mode {
@@ -247,7 +258,10 @@ impl Vfs {
         };
         let writer = how.write.then(|| file.open_writer());
         let source = (!file.is_whole()).then(|| bytes.source()).flatten();
-        let handle = FileHandle::new(ino, inode, writer, source, self.content.limits().cache);
+        // Whoever changes a file gets it whole, as every writer does.
+        let program = source.as_ref().filter(|_| !how.write).map(|_| self.program(caller));
+        let handle = FileHandle::new(ino, file, inode.trouble.clone(), writer, source, self.content.limits().cache);
+        let handle = handle.of(program);
         let fh = self.handles.add(Handle::File(Arc::new(handle)));
         Ok(Opened { fh, way })
     }

@@ -4,11 +4,14 @@
 //! an inode is opened, released, cut or noted; no lock is held while anything is awaited.
 
 use super::asks::Asks;
+use super::doubt::Revalidated;
 use super::error::{Result, VfsError};
 use super::handles::Handles;
 use super::inodes::Inodes;
 use super::links::Tried;
+use super::past::Past;
 use super::quota::Doubt;
+use super::readers::Readers;
 use super::room::FullSince;
 use super::unrecorded::Unrecorded;
 use crate::base::{BoxId, Ino, NameError, Timestamp, boot_id, box_name, check_name};
@@ -68,6 +71,9 @@ pub struct Vfs {
     pub(super) full_since: FullSince,
     pub(super) unrecorded: Unrecorded,
     pub(super) tried: Tried,
+    pub(super) past: Arc<Past>,
+    pub(super) revalidated: Revalidated,
+    pub(super) readers: Readers,
 }
 
 impl Vfs {
@@ -85,6 +91,9 @@ impl Vfs {
             full_since: FullSince::default(),
             unrecorded: Unrecorded::default(),
             tried: Tried::default(),
+            past: Arc::default(),
+            revalidated: Revalidated::default(),
+            readers: Readers::default(),
         }
     }
 

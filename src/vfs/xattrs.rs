@@ -1,6 +1,7 @@
 //! Extended attributes: Box's view of an item under `user.box.`, and what programs keep here.
 
 use super::error::{Result, VfsError};
+use super::past::is_past;
 use super::state::Vfs;
 use crate::base::{Ino, ItemKind, is_conflict_name};
 use crate::tree::{Hold, Node};
@@ -23,6 +24,9 @@ const MAX_LIST_BYTES: usize = 65_536;
 
 impl Vfs {
     pub fn getxattr(&self, ino: Ino, name: &OsStr) -> Result<Vec<u8>> {
+        if is_past(ino) {
+            return Err(VfsError::NoAttribute);
+        }
         let name = name.as_bytes();
         if let Some(own) = name.strip_prefix(OWN_PREFIX) {
             let computed = self.computed(ino)?.into_iter().find(|(key, _)| key.as_bytes() == own);
@@ -36,6 +40,7 @@ impl Vfs {
 
     /// `flags` as in setxattr(2): only if it is not there, or only if it is.
     pub fn setxattr(&self, ino: Ino, name: &OsStr, value: &[u8], flags: i32) -> Result<()> {
+        self.not_in_past(ino)?;
         if name.as_bytes() == PIN {
             return self.pin(ino);
         }
@@ -60,6 +65,9 @@ impl Vfs {
     /// The names, each ended by NUL. Those of `user.box.` are told to who asks by name: programs that copy attributes would
     /// take them along, and `rsync -X` would try to remove them here.
     pub fn listxattr(&self, ino: Ino) -> Result<Vec<u8>> {
+        if is_past(ino) {
+            return Ok(Vec::new());
+        }
         self.node(ino)?;
         let mut list = Vec::new();
         for name in self.tree.xattrs(ino).map_err(|e| self.tree_error(e))? {
@@ -70,6 +78,7 @@ impl Vfs {
     }
 
     pub fn removexattr(&self, ino: Ino, name: &OsStr) -> Result<()> {
+        self.not_in_past(ino)?;
         if name.as_bytes() == PIN {
             return if self.unpin(ino)? { Ok(()) } else { Err(VfsError::NoAttribute) };
         }

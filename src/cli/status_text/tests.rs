@@ -1,12 +1,13 @@
 //! What a person reads, on terminals of every width.
 
 use super::*;
-use crate::control::{Account, Amount, Conflict, Failure, Notice, Space, Waiting};
+use crate::control::{Account, Amount, Conflict, Events, Failure, Notice, Space, Waiting};
 
 const PLAIN: Look = Look { width: None, color: false };
 
 fn calm() -> StatusReport {
-    StatusReport { mountpoint: "/mnt/box".to_owned(), online: true, ..StatusReport::default() }
+    let events = Events { flow: true, ..Events::default() };
+    StatusReport { mountpoint: "/mnt/box".to_owned(), online: true, events, ..StatusReport::default() }
 }
 
 fn busy() -> StatusReport {

@@ -270,6 +270,7 @@ impl World {
             event_type: String::new(),
             source: Some(self.cloud.events[at].clone()),
             created_by_id: None,
+            created_by_login: None,
             created_at: None,
         };
         self.feed(Event::News { entries: vec![event], next: self.heard.to_string() })
