@@ -9,7 +9,10 @@ impl World {
     /// Which document is at `path` is remembered, if Box has it and no other file may claim it.
     pub fn mark(&mut self, path: Path) {
         self.prepare_documents();
-        let file = self.posix.owner(path).ok().filter(|file| self.posix.documents.in_box.contains(file));
+        let has_id = |file: &u64| {
+            self.inos.get(file).and_then(|ino| self.tree.node(*ino).ok()).is_some_and(|n| n.box_id.is_some())
+        };
+        let file = self.posix.owner(path).ok().filter(has_id);
         self.marked = file.and_then(|file| self.posix.documents.of(file)).map(|document| (path, document));
     }
 
