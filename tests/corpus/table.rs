@@ -32,8 +32,12 @@ fn table() -> String {
             slow if slow == trace.versions => trace.versions.to_string(),
             slow => format!("{} ({slow})", trace.versions),
         };
+        let calls = match trace.calls_most {
+            most if most == trace.calls => trace.calls.to_string(),
+            most => format!("{} or {most}", trace.calls),
+        };
         let left = trace.leaves.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let row = format!("| `{}` | {} | {versions} | {} | {left} |", trace.name, trace.program, trace.calls);
+        let row = format!("| `{}` | {} | {versions} | {calls} | {left} |", trace.name, trace.program);
         let _ = writeln!(text, "{}", row.replace("|  |", "| |"));
     }
     text.push_str("\n## Where they come from\n\n");

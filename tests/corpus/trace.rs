@@ -38,6 +38,8 @@ pub struct Trace {
     pub versions_slow: usize,
     /// Calls that change something in Box, in one go.
     pub calls: usize,
+    /// More where calls that may go in either order need another one in one of the two.
+    pub calls_most: usize,
     /// Files that the program leaves beside the document and that go to Box.
     pub leaves: Vec<String>,
     /// Files that it leaves and that stay on this machine.
@@ -179,6 +181,7 @@ impl Trace {
             versions,
             versions_slow: number("versions-slow").unwrap_or(versions),
             calls,
+            calls_most: number("calls-most").unwrap_or(calls),
             leaves: list("leaves"),
             stays: list("stays"),
             note: field("note").unwrap_or_default().to_owned(),

@@ -50,7 +50,7 @@ impl World {
         for (path, file) in self.posix.files() {
             let (Some(document), Some(ino)) = (self.posix.documents.of(file), self.inos.get(&file)) else { continue };
             let Ok(node) = self.tree.node(*ino) else { return Err(format!("I6: '{path}' is node {ino} no more")) };
-            let Some(id) = node.box_id else { continue };
+            let Some(id) = node.box_id.filter(|id| !self.kept_back.contains(id)) else { continue };
             let known = self.ids.entry(document).or_insert_with(|| id.clone());
             if *known != id {
                 return Err(format!("I6: '{path}' was item {known} and is item {id}"));
@@ -58,6 +58,15 @@ impl World {
             *known = id;
         }
         Ok(())
+    }
+
+    /// What Box has given an id by now; also to what is deleted meanwhile.
+    pub fn learn_ids(&mut self) {
+        for (file, ino) in &self.inos {
+            let document = self.posix.documents.of(*file).filter(|document| !self.ids.contains_key(document));
+            let id = self.tree.node(*ino).ok().and_then(|node| node.box_id).filter(|id| !self.kept_back.contains(id));
+            self.ids.extend(document.zip(id));
+        }
     }
 
     /// I6 and I4, by Box's word: each document is the item that it was from the first, under the name that programs see, and no two

@@ -95,6 +95,8 @@ pub struct World {
     pub inos: BTreeMap<u64, Ino>,
     /// The id that each document has in Box.
     pub ids: BTreeMap<u64, String>,
+    /// Ids that Box did not give back out of its trash.
+    pub kept_back: BTreeSet<String>,
     /// The document of the last `Step::Mark`.
     pub marked: Option<(Path, u64)>,
     /// Events told.
@@ -151,6 +153,7 @@ impl World {
             done: Done::default(),
             inos: BTreeMap::new(),
             ids: BTreeMap::new(),
+            kept_back: BTreeSet::new(),
             marked: None,
             deletes: BTreeSet::new(),
             heard: 0,
@@ -181,9 +184,13 @@ impl World {
         if let Some(transactions) = self.doomed.take() {
             self.tree.break_after(transactions);
         }
+        let is_answer = matches!(event, Event::Answered { .. });
         let applied = self.core.apply(event, self.now);
         let broken = self.tree.is_broken();
         self.tree.mend();
+        if is_answer {
+            self.learn_ids();
+        }
         match applied {
             Ok(effects) => {
                 for effect in effects {
@@ -382,6 +389,7 @@ impl World {
         if let (Call::Restore { item, .. }, Err(_)) = (call, &result) {
             // What Box does not give back is a new file by design, with another id.
             self.ids.retain(|_, id| *id != item.id);
+            self.kept_back.insert(item.id.clone());
         }
         if fault == Fault::AnswerLost && result != Ok(crate::sync::effect::Answer::BytesChanged) {
             return error(Meaning::OutcomeUnknown);
