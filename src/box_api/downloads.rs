@@ -201,7 +201,12 @@ impl BoxClient {
         }
     }
 
-    fn begin(&self, response: Response, outcome: Outcome, range: Option<&Range<u64>>) -> Result<Download, ApiError> {
+    pub(super) fn begin(
+        &self,
+        response: Response,
+        outcome: Outcome,
+        range: Option<&Range<u64>>,
+    ) -> Result<Download, ApiError> {
         let window = Window::read(&response, outcome);
         let (skip, left) = match (range, window) {
             (None, Window { start: 0, len, .. }) => (0, len),

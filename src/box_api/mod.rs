@@ -6,6 +6,7 @@
 //!
 //! One file per resource; `error.rs` alone names HTTP status codes.
 
+mod archives;
 mod call;
 mod client;
 mod downloads;
@@ -34,6 +35,7 @@ mod uploads;
 mod users;
 mod wire;
 
+pub use archives::Archive;
 pub use client::{BoxClient, ClientOptions};
 pub use downloads::Download;
 pub use events::{Event, EventsPage, Poll, RealtimeServer};

@@ -13,6 +13,13 @@ use tokio::task::JoinSet;
 
 /// Folders and files that are asked for at once: what the engine lists and keeps in parallel, and a few that wait for their turn.
 const MAX_AT_ONCE: usize = 12;
+/// Files up to this size of which nothing is here are fetched together, where there are several: each alone costs two calls, together they
+/// cost two. Larger ones come faster over connections of their own.
+const SMALL_BYTES: u64 = 512 << 10;
+/// What is fetched together: at least so many that it saves calls, at most so many files and bytes that what is cut off costs little.
+const TOGETHER_AT_LEAST: usize = 4;
+const TOGETHER_FILES: usize = 200;
+const TOGETHER_BYTES: u64 = 32 << 20;
 /// The least between two walks of the pins: changes come in bursts.
 const WALK_PINS_EVERY: Duration = Duration::from_secs(2);
 /// Pins are walked at least so often: what could not be fetched is tried again.
@@ -43,8 +50,18 @@ pub struct Filling {
 
 /// One answer on the way.
 enum Step {
-    Page { folder: Ino, members: Vec<Member>, next: Option<Ino> },
+    Page {
+        folder: Ino,
+        members: Vec<Member>,
+        next: Option<Ino>,
+    },
     Kept(Member),
+    /// Fetched together: those that are here, and those that are not yet.
+    Together {
+        here: Vec<Member>,
+        left: Vec<Member>,
+    },
+    NoPage(VfsError),
     Failed(VfsError),
 }
 
@@ -53,7 +70,12 @@ struct Walk {
     vfs: Arc<Vfs>,
     wish: Wish,
     folders: Vec<(Ino, Ino)>,
+    /// Pages of folders that are being read.
+    pages: usize,
     files: VecDeque<Member>,
+    /// Small files that wait for more of them.
+    small: Vec<Member>,
+    small_bytes: u64,
     steps: JoinSet<Step>,
     filling: Filling,
 }
@@ -64,7 +86,10 @@ pub async fn fill(vfs: Arc<Vfs>, top: Ino, wish: Wish, mut tell: impl FnMut(&Fil
         vfs: vfs.clone(),
         wish,
         folders: Vec::new(),
+        pages: 0,
         files: VecDeque::new(),
+        small: Vec::new(),
+        small_bytes: 0,
         steps: JoinSet::new(),
         filling: Filling::default(),
     };
@@ -86,14 +111,21 @@ impl Walk {
     /// Begins as much as may be under way at once; whether anything is.
     fn begin(&mut self) -> bool {
         while self.steps.len() < MAX_AT_ONCE {
+            let no_more_come = self.folders.is_empty() && self.pages == 0;
+            let enough = self.small.len() >= TOGETHER_FILES || self.small_bytes >= TOGETHER_BYTES;
+            if enough || (no_more_come && !self.small.is_empty()) {
+                self.begin_together();
+                continue;
+            }
             if let Some(file) = self.files.pop_front() {
                 let kept = self.vfs.clone().keep(file.ino);
                 self.steps.spawn(async move { kept.await.map_or_else(Step::Failed, |()| Step::Kept(file)) });
             } else if let Some((folder, after)) = self.folders.pop() {
                 let page = self.vfs.clone().until_answered(move |vfs| vfs.members(folder, after));
+                self.pages += 1;
                 self.steps.spawn(async move {
                     let page = page.await;
-                    page.map_or_else(Step::Failed, |(members, next)| Step::Page { folder, members, next })
+                    page.map_or_else(Step::NoPage, |(members, next)| Step::Page { folder, members, next })
                 });
             } else {
                 break;
@@ -103,10 +135,37 @@ impl Walk {
         !self.steps.is_empty()
     }
 
+    /// Small files that wait are fetched together; a few of them each by itself.
+    fn begin_together(&mut self) {
+        let mut bytes = 0;
+        let fits = |file: &&Member| {
+            bytes += file.size;
+            bytes <= TOGETHER_BYTES
+        };
+        let count = self.small.iter().take(TOGETHER_FILES).take_while(fits).count();
+        let rest = self.small.split_off(count);
+        let some = std::mem::replace(&mut self.small, rest);
+        self.small_bytes = self.small.iter().map(|file| file.size).sum();
+        if some.len() < TOGETHER_AT_LEAST {
+            return self.files.extend(some);
+        }
+        let kept = self.vfs.clone().keep_together(some.iter().map(|file| file.ino).collect());
+        self.steps.spawn(async move {
+            match kept.await {
+                Ok(missing) => {
+                    let (left, here) = some.into_iter().partition(|file| missing.contains(&file.ino));
+                    Step::Together { here, left }
+                }
+                Err(error) => Step::Failed(error),
+            }
+        });
+    }
+
     /// Whether to go on.
     fn note(&mut self, step: Step) -> bool {
         match step {
             Step::Page { folder, members, next } => {
+                self.pages -= 1;
                 match next {
                     Some(after) => self.folders.push((folder, after)),
                     None => self.filling.folders += 1,
@@ -114,6 +173,14 @@ impl Walk {
                 members.into_iter().for_each(|member| self.take_in(member));
             }
             Step::Kept(file) => self.filling.bytes_here += file.missing,
+            Step::Together { here, left } => {
+                self.filling.bytes_here += here.iter().map(|file| file.missing).sum::<u64>();
+                self.files.extend(left);
+            }
+            Step::NoPage(error) => {
+                self.pages -= 1;
+                return self.note(Step::Failed(error));
+            }
             // Gone since its folder was read.
             Step::Failed(VfsError::Stale | VfsError::NotFound) => {}
             Step::Failed(error) => {
@@ -132,7 +199,13 @@ impl Walk {
         self.filling.files += 1;
         self.filling.bytes += member.size;
         self.filling.bytes_here += member.size.saturating_sub(member.missing);
-        if member.missing > 0 && self.wish == Wish::NamesAndBytes {
+        if member.missing == 0 || self.wish != Wish::NamesAndBytes {
+            return;
+        }
+        if member.missing == member.size && member.size <= SMALL_BYTES {
+            self.small_bytes += member.size;
+            self.small.push(member);
+        } else {
             self.files.push_back(member);
         }
     }

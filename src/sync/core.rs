@@ -231,6 +231,10 @@ impl Core {
                 out.push(Effect::Past(ask));
                 Ok(())
             }
+            Ask::Archive(ask) => {
+                out.push(Effect::Archive(ask));
+                Ok(())
+            }
             Ask::Quota(reply) => {
                 out.push(Effect::Quota(reply));
                 Ok(())

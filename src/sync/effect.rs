@@ -5,7 +5,7 @@ use crate::base::Sha1Digest;
 use crate::base::{AttemptId, BoxId, ContentId, Ino};
 use crate::box_api::{ApiError, Event as BoxEvent, Item};
 use crate::content::Stamp;
-use crate::tree::{AheadAsk, Ask, AskError, FetchAsk, FetchFrom, Invalidation, PastAsk, SessionRow};
+use crate::tree::{AheadAsk, ArchiveAsk, Ask, AskError, FetchAsk, FetchFrom, Invalidation, PastAsk, SessionRow};
 use tokio::sync::oneshot;
 
 /// Something that happened.
@@ -131,6 +131,7 @@ pub enum Effect {
         from: FetchFrom,
         reply: oneshot::Sender<Result<(), AskError>>,
     },
+    Archive(ArchiveAsk),
     /// Ask about versions or the trash, or have something back.
     Past(PastAsk),
     /// Ask what the account may hold; answered when that is noted, or cannot be known.

@@ -6,6 +6,7 @@ use super::effect::{Effect, Event};
 use super::eviction;
 use super::executor::{Executor, Line, MAX_PARTS, MAX_QUESTIONS};
 use super::executor_account as account;
+use super::executor_archive::permits;
 use super::planner::{FolderMemory, OpenState, Plan, plan};
 use crate::base::{ContentId, Ino, Timestamp, pause};
 use crate::content::Content;
@@ -219,6 +220,7 @@ async fn run(
         parts: Arc::new(Semaphore::new(MAX_PARTS)),
         questions: Arc::new(Semaphore::new(MAX_QUESTIONS)),
         lanes: Arc::default(),
+        archives: permits(),
         evicting: Arc::default(),
         events,
         tell: parts.tell.clone(),

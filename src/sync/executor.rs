@@ -5,6 +5,7 @@ use super::board::Board;
 use super::call::Call;
 use super::effect::{Answer, Effect, Event};
 use super::executor_account as account;
+use super::executor_archive as archive;
 use super::executor_bytes as bytes;
 use super::executor_chunks as chunks;
 use super::executor_events as events;
@@ -59,6 +60,8 @@ pub struct Executor {
     pub questions: Arc<Semaphore>,
     /// Fetches on their way.
     pub lanes: Arc<Lanes>,
+    /// Archives on their way.
+    pub archives: Arc<Semaphore>,
     /// Held by whoever makes room in the cache.
     pub evicting: Arc<Mutex<()>>,
     pub events: mpsc::Sender<Event>,
@@ -116,6 +119,10 @@ impl Executor {
                 self.report(Event::Fetched { ok }).await;
             }
             Effect::Past(ask) => past::past(&self, ask).await,
+            Effect::Archive(ask) => {
+                let ok = archive::archive(&self, ask).await;
+                self.report(Event::Fetched { ok }).await;
+            }
             Effect::Quota(reply) => {
                 account::look(&self).await;
                 let _gone = reply.send(());
@@ -243,6 +250,7 @@ impl Fallback {
             Effect::EndSession(session) => Fallback::EndSession(session.id.clone()),
             Effect::Follow(_)
             | Effect::Past(_)
+            | Effect::Archive(_)
             | Effect::Quota(_)
             | Effect::Fetch(_)
             | Effect::Ahead(_)

@@ -71,6 +71,26 @@ pub async fn whole(executor: &Executor, from: FetchFrom, file: &Arc<DataFile>) -
     Ok(())
 }
 
+/// Puts bytes that came another way into a content, as far as nobody else fetches them. They were compared before.
+pub async fn put(executor: &Executor, from: &FetchFrom, bytes: &[u8]) -> Result<(), FetchError> {
+    let Some(file) = executor.content.get(from.content) else { return Ok(()) };
+    let mut room = eviction::room_now(executor, bytes.len() as u64).await?;
+    let claim = |range| Claimed { file: file.clone(), range };
+    let claims: Vec<Claimed> = file.claim(0..bytes.len() as u64).into_iter().map(claim).collect();
+    let filled = claims.iter().try_for_each(|claim| {
+        // Within the bytes, since it was claimed there.
+        let piece = &bytes[claim.range.start as usize..claim.range.end as usize];
+        room.filled(piece.len() as u64);
+        file.fill(claim.range.start, piece).map_err(|e| here(&e))
+    });
+    let outcome = match filled {
+        Ok(()) => compare(&file).await,
+        Err(error) => Err(error),
+    };
+    claims.into_iter().for_each(|claim| claim.end(outcome.clone()));
+    outcome
+}
+
 fn report(from: &FetchFrom, outcome: &Result<(), FetchError>) -> bool {
     if let Err(error) = outcome {
         log::warn!("cannot fetch bytes of file {}: {error}", from.file_id);

@@ -10,6 +10,7 @@ mod engine;
 mod eviction;
 mod executor;
 mod executor_account;
+mod executor_archive;
 mod executor_bytes;
 mod executor_chunks;
 mod executor_events;
@@ -30,6 +31,7 @@ mod salvage;
 mod simulation;
 mod translate;
 mod troubles;
+mod unzip;
 mod watch;
 
 pub use crate::tree::AskError;

@@ -22,6 +22,8 @@ pub enum Ask {
     Ahead(AheadAsk),
     /// Fetch all that is missing of a content, which whoever asks has open.
     Whole { from: FetchFrom, reply: oneshot::Sender<Result<(), AskError>> },
+    /// Fetch small files together.
+    Archive(ArchiveAsk),
     /// Look at everything that is not in Box at once, without settling (`wait`, unmount).
     Hurry,
     /// Ask Box about the past of items.
@@ -96,6 +98,14 @@ pub struct AheadAsk {
     pub piece_bytes: u64,
     /// Nobody wants it any more once this cannot be upgraded; `None`: it is wanted whatever happens.
     pub run: Option<Weak<()>>,
+}
+
+/// Small files of which nothing is here, each of which whoever asks has open. Answered when what comes of them together is here; the rest
+/// is to be asked for one by one.
+#[derive(Debug)]
+pub struct ArchiveAsk {
+    pub files: Vec<FetchFrom>,
+    pub reply: oneshot::Sender<Result<(), AskError>>,
 }
 
 /// The user's word on one item; without `act` it is only asked what that would do.

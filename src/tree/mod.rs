@@ -41,8 +41,8 @@ mod undo;
 mod xattrs;
 
 pub use ask::{
-    AheadAsk, Ask, AskError, DeletionsAsk, DiscardAsk, FetchAsk, FetchFrom, Invalidation, Listed, PastAsk, PastVersion,
-    PauseAsk, PushAsk, Tally, Trashed,
+    AheadAsk, ArchiveAsk, Ask, AskError, DeletionsAsk, DiscardAsk, FetchAsk, FetchFrom, Invalidation, Listed, PastAsk,
+    PastVersion, PauseAsk, PushAsk, Tally, Trashed,
 };
 pub use attempts::{Attempt, AttemptKind, AttemptState, NewAttempt};
 pub use changes::{Change, MadeIn, What};

@@ -5,7 +5,9 @@ use super::error::{Need, Result, VfsError};
 use super::trouble::meaning_of;
 use crate::base::Ino;
 use crate::content::{Arrived, DataFile, FetchError};
-use crate::tree::{AheadAsk, Ask, AskError, FetchAsk, FetchFrom, Origin, PastAsk, PastVersion, PushAsk, Tally};
+use crate::tree::{
+    AheadAsk, ArchiveAsk, Ask, AskError, FetchAsk, FetchFrom, Origin, PastAsk, PastVersion, PushAsk, Tally,
+};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,6 +129,16 @@ impl Asks {
             asks.send(Ask::Whole { from, reply }).await.map_err(|_| STOPPED)?;
             answer.await.map_err(|_| STOPPED)?.map_err(refusal)
         })
+    }
+
+    /// Met when what comes of these together is here.
+    pub fn together(&self, sources: &[Source]) -> impl Future<Output = Result<()>> + Send + use<> {
+        let (asks, files) = (self.0.clone(), sources.iter().map(Source::from).collect());
+        async move {
+            let (reply, answer) = oneshot::channel();
+            asks.send(Ask::Archive(ArchiveAsk { files, reply })).await.map_err(|_| STOPPED)?;
+            answer.await.map_err(|_| STOPPED)?.map_err(refusal)
+        }
     }
 
     /// The versions of a file before the current one, the oldest first.

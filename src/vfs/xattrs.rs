@@ -24,10 +24,11 @@ const MAX_LIST_BYTES: usize = 65_536;
 
 impl Vfs {
     pub fn getxattr(&self, ino: Ino, name: &OsStr) -> Result<Vec<u8>> {
-        if is_past(ino) {
-            return Err(VfsError::NoAttribute);
-        }
         let name = name.as_bytes();
+        if is_past(ino) {
+            let own = name.strip_prefix(OWN_PREFIX).and_then(|own| self.xattr_of_version(ino, own));
+            return own.ok_or(VfsError::NoAttribute);
+        }
         if let Some(own) = name.strip_prefix(OWN_PREFIX) {
             let computed = self.computed(ino)?.into_iter().find(|(key, _)| key.as_bytes() == own);
             return computed.map(|(_, value)| value.into_bytes()).ok_or(VfsError::NoAttribute);

@@ -55,6 +55,7 @@ mod sign_in_lost;
 mod sign_in_refresh;
 mod sign_in_secrets;
 mod thumbnails;
+mod together;
 mod travel;
 mod troubles;
 mod two_mounts;

@@ -82,6 +82,11 @@ fn old_versions_are_read_through_the_mount_and_cost_nothing_before(mode: Mode) {
     assert_eq!(asked_for_versions(&world), 1);
     let attributes = version(&mount, "docs/report.txt", 2).metadata().unwrap();
     assert_eq!((attributes.mode() & 0o7777, attributes.size()), (0o444, 11));
+    let item = world.in_box("/docs/report.txt");
+    let told = |name: &str| xattr::get(version(&mount, "docs/report.txt", 2), format!("user.box.{name}")).unwrap();
+    assert_eq!(told("version"), Some(item.version_ids[1].clone().into_bytes()));
+    assert_eq!(told("sha1"), Some(crate::support::sha1_hex(b"number two\n").into_bytes()));
+    assert_eq!((told("id"), told("state")), (Some(item.id.into_bytes()), None));
     assert_eq!(folder.metadata().unwrap().mode() & 0o7777, 0o555);
     // Programs of every day.
     let diff = "diff .boxfs-versions/docs/report.txt/2* docs/report.txt; cp .boxfs-versions/docs/report.txt/1* \

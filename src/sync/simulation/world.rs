@@ -340,6 +340,7 @@ impl World {
                 | Effect::Ahead(_)
                 | Effect::Whole { .. }
                 | Effect::Past(_)
+                | Effect::Archive(_)
                 | Effect::Quota(_)
                 | Effect::Follow(_)
                 | Effect::Tell(_),

@@ -41,6 +41,18 @@ impl Vfs {
         self.save_ranges(&handle.file)
     }
 
+    /// What there is of an old version under `user.box.`.
+    pub(in crate::vfs) fn xattr_of_version(&self, ino: Ino, name: &[u8]) -> Option<Vec<u8>> {
+        let version = self.past.version(ino)?;
+        let value = match name {
+            b"id" => version.origin.file_id.clone(),
+            b"version" => version.origin.version.clone(),
+            b"sha1" => version.origin.sha1?.to_hex(),
+            _ => return None,
+        };
+        Some(value.into_bytes())
+    }
+
     /// `need` of a reader of an old version; where Box does not have it any more, the list that named it is not believed.
     pub(in crate::vfs) fn doubting(&self, ino: Ino, need: Need) -> Need {
         let (past, version) = (self.past.clone(), self.past.version(ino));
