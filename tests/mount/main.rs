@@ -40,7 +40,6 @@ mod past;
 mod pauses;
 mod pins;
 mod programs;
-mod random_saves;
 mod readers;
 mod reading;
 mod refusals;
