@@ -6,7 +6,7 @@ use fuser::{FileHandle, FopenFlags, INodeNo, ReplyDirectoryPlus, ReplyEmpty, Rep
 
 use super::Fuse;
 use super::decode::{GENERATION, NOT_AT_ALL, bare_attr, file_attr, ino};
-use crate::vfs::{DirEntry, Fh};
+use crate::vfs::{DirEntry, Fh, OpenedFolder};
 
 impl Fuse {
     pub(super) fn opendir(self: &Arc<Self>, inode: INodeNo, reply: ReplyOpen) {
@@ -14,7 +14,10 @@ impl Fuse {
             reply,
             &(),
             move |vfs, ()| vfs.opendir(ino(inode)),
-            |reply, fh: Fh| reply.opened(FileHandle(fh.0), FopenFlags::empty()),
+            |reply, OpenedFolder { fh, keep }| {
+                let kept = if keep { FopenFlags::FOPEN_KEEP_CACHE } else { FopenFlags::empty() };
+                reply.opened(FileHandle(fh.0), FopenFlags::FOPEN_CACHE_DIR | kept);
+            },
         );
     }
 

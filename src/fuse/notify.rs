@@ -56,7 +56,9 @@ fn tell(notifier: &Notifier, invalidation: &Invalidation) -> io::Result<()> {
             if let Some(link) = link_name(name) {
                 notifier.inval_entry(INodeNo(parent.0), OsStr::new(link))?;
             }
-            notifier.inval_entry(INodeNo(parent.0), OsStr::new(name))
+            notifier.inval_entry(INodeNo(parent.0), OsStr::new(name))?;
+            // A name that the kernel does not know leaves the listing that it keeps as it is.
+            notifier.inval_inode(INodeNo(parent.0), 0, TO_THE_END)
         }
         Invalidation::Inode { ino } => notifier.inval_inode(INodeNo(ino.0), ATTRIBUTES_ONLY, TO_THE_END),
         Invalidation::Data { ino } => notifier.inval_inode(INodeNo(ino.0), 0, TO_THE_END),

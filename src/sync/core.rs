@@ -198,7 +198,11 @@ impl Core {
     /// What the last run began and did not end goes on.
     fn started(&mut self, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
         self.paused = paused_since(&self.tree)?;
-        out.push(Effect::Follow(self.tree.meta(POSITION)?));
+        let position = self.tree.meta(POSITION)?;
+        if position.is_none() {
+            self.follow_from(now)?;
+        }
+        out.push(Effect::Follow(position));
         out.extend(self.tree.confirmed_in_spool(MAX_MOVES)?.into_iter().map(Effect::ToCache));
         self.sessions_changed(now);
         Ok(())

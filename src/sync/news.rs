@@ -1,11 +1,14 @@
-//! Events of Box, taken into the tree: hints about ids, which come twice, late, and in any order (API.md 7.3).
+//! Events of Box, taken into the tree: they come twice, late, and in any order (API.md 7.3).
+//!
+//! An event that describes an item whole is Box's word on it as of its sequence number, and is taken as it is: of all that is said of an
+//! item the newest stays, in whatever order it comes. Any other is a hint, and Box is asked (ARCHITECTURE.md, "News").
 
 use super::core::Core;
 use super::effect::Effect;
 use super::translate;
-use crate::base::{BoxId, Timestamp};
+use crate::base::{BoxId, ItemKind, Timestamp};
 use crate::box_api::{Event as BoxEvent, Item};
-use crate::tree::{Flow, Remote, TreeError};
+use crate::tree::{Flow, Remote, Rights, TreeError};
 use lru::LruCache;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -20,6 +23,20 @@ const MAX_LATE: usize = 10_000;
 const DOUBT_AFTER: Duration = Duration::from_secs(60);
 /// The tree's value that holds our place in the stream.
 pub const POSITION: &str = "stream_position";
+/// The tree's value that says since when we have followed the stream without a gap, in nanoseconds.
+const SINCE: &str = "stream_since";
+/// Events whose source is the item as it became. Those of other types can be about what an item was to somebody.
+const STATES: [&str; 9] = [
+    "ITEM_CREATE",
+    "ITEM_UPLOAD",
+    "ITEM_COPY",
+    "ITEM_MOVE",
+    "ITEM_RENAME",
+    "ITEM_MODIFY",
+    "ITEM_MAKE_CURRENT_VERSION",
+    "ITEM_TRASH",
+    "ITEM_UNDELETE_VIA_TRASH",
+];
 
 /// What is remembered of the stream.
 pub struct Stream {
@@ -75,14 +92,22 @@ impl Core {
         self.reached();
         self.stream.heard = Some(now);
         self.stream.failing_since = None;
+        let since = self.since()?;
+        let mut crowded = Vec::new();
         for event in entries {
             if self.stream.seen.put(event.event_id.clone(), ()).is_some() {
                 continue;
             }
-            if let Some(item) = &event.source {
-                self.hint(item, now, out)?;
+            let Some(item) = &event.source else { continue };
+            let whole = tells_all(event, item, since);
+            // Whoever has its name here may lose it further down in the page.
+            if self.is_crowded(item)? {
+                crowded.push((item, whole));
+            } else {
+                self.hint(item, whole, now, out)?;
             }
         }
+        self.crowded(crowded, now, out)?;
         self.tree.set_meta(POSITION, next)
     }
 
@@ -95,8 +120,47 @@ impl Core {
         }
     }
 
-    /// One item that may have changed.
-    fn hint(&mut self, item: &Item, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+    fn is_crowded(&self, item: &Item) -> Result<bool, TreeError> {
+        Ok(!item.trashed && self.tree.is_name_taken(&item.id, item.parent.as_deref(), &item.name)?)
+    }
+
+    /// Items whose names others had, in the order in which those let go of them.
+    fn crowded(
+        &mut self,
+        mut items: Vec<(&Item, bool)>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
+        loop {
+            let count = items.len();
+            let mut still = Vec::new();
+            for (item, whole) in items {
+                if self.is_crowded(item)? {
+                    still.push((item, whole));
+                } else {
+                    self.hint(item, whole, now, out)?;
+                }
+            }
+            if still.len() == count {
+                return still.into_iter().try_for_each(|(item, whole)| self.hint(item, whole, now, out));
+            }
+            items = still;
+        }
+    }
+
+    /// From here on nothing that happens in Box escapes us.
+    pub(super) fn follow_from(&mut self, now: Timestamp) -> Result<(), TreeError> {
+        self.tree.set_meta(SINCE, &now.to_nanos().to_string())
+    }
+
+    /// `None`: since before anything that is told.
+    fn since(&self) -> Result<Option<Timestamp>, TreeError> {
+        let text = self.tree.meta(SINCE)?;
+        Ok(text.and_then(|nanos| nanos.parse().ok()).map(Timestamp::from_nanos))
+    }
+
+    /// One item that may have changed; `whole`: all that there is to know of it is told.
+    fn hint(&mut self, item: &Item, whole: bool, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
         let known = self.tree.remote(&item.id)?;
         let old = known.as_ref().and_then(|k| k.sequence).zip(item.sequence_id).is_some_and(|(had, has)| has <= had);
         if old {
@@ -113,8 +177,8 @@ impl Core {
             return Ok(());
         }
         let shown = self.tree.by_item(&item.id)?.is_some();
-        if shown && !item.trashed && is_whole(item) {
-            let remote = with_rights(translate::remote(item, self.me()), known.as_ref(), item);
+        if whole || (shown && !item.trashed && is_whole(item)) {
+            let remote = self.with_rights(translate::remote(item, self.me()), known.as_ref(), item)?;
             // An event is not an answer to a question; only its sequence says how fresh it is.
             return self.learn(&remote, Timestamp::default(), now, out);
         }
@@ -145,23 +209,45 @@ impl Core {
 
     /// Our place in the stream is lost: every folder that counts as listed is listed again.
     pub(super) fn revalidate(&mut self, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+        self.follow_from(now)?;
         for folder in self.tree.complete_folders()? {
             self.list(folder, None, now, out)?;
         }
         Ok(())
     }
+
+    /// Events carry no permissions: what was known of them stays, and where more than reading is forbidden in a folder, it is
+    /// in what appears in it.
+    fn with_rights(&self, mut remote: Remote, known: Option<&Remote>, item: &Item) -> Result<Remote, TreeError> {
+        if item.permissions.is_some() {
+            return Ok(remote);
+        }
+        if let Some(known) = known {
+            remote.rights = known.rights;
+            remote.lock.clone_from(&known.lock);
+        } else if let Some(parent) = &item.parent {
+            let folder = self.tree.remote(&BoxId::folder(parent.clone()))?.map(|folder| folder.rights);
+            let narrow = |rights: &Rights| !rights.upload || !rights.download;
+            remote.rights = folder.filter(narrow).unwrap_or_default();
+        }
+        Ok(remote)
+    }
+}
+
+/// Whether the event says all that a look at the item would, or more recently did. What happened before we followed the stream can
+/// have been undone in a part of it that we never saw.
+fn tells_all(event: &BoxEvent, item: &Item, since: Option<Timestamp>) -> bool {
+    let seen = since.is_none_or(|since| event.created_at.is_some_and(|at| at > since));
+    let described = match item.id.kind {
+        _ if item.trashed => item.sequence_id.is_some(),
+        ItemKind::File => is_whole(item) && item.sha1.is_some(),
+        ItemKind::Folder => is_whole(item),
+        ItemKind::WebLink => false,
+    };
+    seen && described && STATES.contains(&event.event_type.as_str())
 }
 
 /// An event's source can be a shadow of the item: without a version a file says nothing of its bytes.
 fn is_whole(item: &Item) -> bool {
     item.sequence_id.is_some() && item.parent.is_some() && (item.version_id.is_some() || item.id.is_folder())
-}
-
-/// Events carry no permissions: what was known of them stays.
-fn with_rights(mut remote: Remote, known: Option<&Remote>, item: &Item) -> Remote {
-    if let Some(known) = known.filter(|_| item.permissions.is_none()) {
-        remote.rights = known.rights;
-        remote.lock.clone_from(&known.lock);
-    }
-    remote
 }

@@ -4,7 +4,7 @@ use super::error::TreeError;
 use super::node::Node;
 use super::rows;
 use super::store::Tree;
-use crate::base::Ino;
+use crate::base::{BoxId, Ino, fold};
 use rusqlite::params;
 
 /// What a folder says of a name.
@@ -29,6 +29,18 @@ impl Tree {
             return Err(TreeError::NotFolder);
         }
         Ok(if folder.complete { Lookup::Missing } else { Lookup::Unlisted })
+    }
+
+    /// Whether another item than `id` has the name in the folder `parent`, as far as we know.
+    pub fn is_name_taken(&self, id: &BoxId, parent: Option<&str>, name: &str) -> Result<bool, TreeError> {
+        let Some(parent) = parent else { return Ok(false) };
+        let inner = self.lock();
+        let Some(folder) = rows::by_item(inner.db(), &BoxId::folder(parent))? else { return Ok(false) };
+        let holders = rows::folding(inner.db(), folder.ino, name)?;
+        Ok(holders.iter().any(|holder| {
+            let other = holder.item().is_some_and(|item| item != *id);
+            other && holder.base.as_ref().is_some_and(|base| base.parent == parent && fold(&base.name) == fold(name))
+        }))
     }
 
     /// The folders that count as listed.

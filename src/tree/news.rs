@@ -6,10 +6,12 @@ use super::attempts;
 use super::changes::{MadeIn, What};
 use super::error::TreeError;
 use super::node::{Attr, Base, Node, NodeKind, Presence};
+use super::outcome;
 use super::remote::{self, Remote};
+use super::rivals::{collide, give_way, is_there, rival, step_aside, vacate};
 use super::rows;
 use super::store::{MAX_DEPTH, Tree, Tx};
-use crate::base::{BoxId, ContentId, Ino, ItemKind, Timestamp, conflict_name, host_name, link_name, shown_name};
+use crate::base::{BoxId, ContentId, Ino, ItemKind, Timestamp, link_name, shown_name};
 use rusqlite::params;
 
 /// What followed from news.
@@ -147,7 +149,7 @@ fn unseen(tx: &Tx<'_>, folder: &Node, listing: i64, asked: Timestamp, limit: usi
 }
 
 /// The name that the mount gives an item: a bookmark shows as the file that desktops know.
-fn node_name(item: &Remote) -> String {
+pub(super) fn node_name(item: &Remote) -> String {
     match item.id.kind {
         ItemKind::WebLink => format!("{}.url", item.name),
         ItemKind::File | ItemKind::Folder => item.name.clone(),
@@ -174,6 +176,7 @@ fn merge(
         return Ok(());
     }
     match (rows::by_item(tx, &item.id)?, item.trashed) {
+        (Some(node), true) if node.presence == Presence::Deleted => outcome::deleted(tx, &item.id, false, now),
         (Some(node), true) => to_trash(tx, node, now, learned),
         (Some(node), false) => update(tx, node, item, is_open, now, learned),
         (None, true) => Ok(()),
@@ -195,22 +198,7 @@ pub(super) fn appear(tx: &mut Tx<'_>, item: &Remote, now: Timestamp, learned: &m
     }
 }
 
-/// The node that has the item's name here: exactly, or in a form that Box does not tell apart while it is not in Box under it.
-fn rival(tx: &Tx<'_>, folder: &Node, item: &Remote) -> Result<Option<Node>, TreeError> {
-    if let Some(holder) = rows::child(tx, folder.ino, &node_name(item))? {
-        return Ok(Some(holder));
-    }
-    Ok(rows::folding(tx, folder.ino, &item.name)?.into_iter().find(|n| !is_there(n, item)))
-}
-
-/// Whether Box has the node's item, as far as the node knows, under the name and in the folder of `item`.
-fn is_there(node: &Node, item: &Remote) -> bool {
-    let fold = crate::base::fold;
-    let base = node.base.as_ref().filter(|_| node.box_id.is_some());
-    base.is_some_and(|b| Some(&b.parent) == item.parent.as_ref() && fold(&b.name) == fold(&item.name))
-}
-
-fn insert(
+pub(super) fn insert(
     tx: &mut Tx<'_>,
     folder: &Node,
     item: &Remote,
@@ -230,77 +218,44 @@ fn insert(
     if folder.complete { tx.tell(MadeIn::Box, What::Created, &node) } else { Ok(()) }
 }
 
-/// News meets a node of that name (DESIGN.md section 4, name collision on news).
-fn collide(
+/// An item we show: its clean fields follow Box.
+fn update(
     tx: &mut Tx<'_>,
-    mut holder: Node,
-    folder: Node,
+    node: Node,
     item: &Remote,
+    is_open: &impl Fn(Option<ContentId>) -> bool,
     now: Timestamp,
     learned: &mut Learned,
 ) -> Result<(), TreeError> {
-    if let Some(id) = holder.item().filter(|_| is_there(&holder, item)) {
-        // Another item had this name when Box was last asked: ask again, then list again.
-        learned.look_at.push(id);
-        let mut folder = folder;
-        folder.complete = false;
-        return tx.put(&mut folder);
+    let Some(vacated) = update_one(tx, node, item, is_open, now, learned)? else { return Ok(()) };
+    match (rows::by_item(tx, &vacated)?, remote::get(tx, &vacated)?) {
+        (Some(node), Some(item)) => update(tx, node, &item, is_open, now, learned),
+        _ => Ok(()),
     }
-    if holder.is_local_only() {
-        give_way(tx, &holder, learned)?;
-        return insert(tx, &folder, item, now, learned);
-    }
-    let is_new = holder.box_id.is_none();
-    if is_new && holder.is_folder() && item.id.is_folder() {
-        holder.box_id = Some(item.id.id.clone());
-        holder.base = Some(base_of(item, &holder));
-        holder.complete = false;
-        tx.put(&mut holder)?;
-        return tx.wake_children(holder.ino, now);
-    }
-    if is_new && holder.is_file() && item.id.kind == ItemKind::File && holder.unsealed {
-        // Whether these are the same bytes is known when they are sealed: the planner finds the name taken then, and looks.
-        return Ok(());
-    }
-    if is_new && holder.is_file() && item.id.kind == ItemKind::File && same_bytes(tx, &holder, item)? {
-        let generation = holder.generation;
-        holder.box_id = Some(item.id.id.clone());
-        holder.base = Some(Base { generation: Some(generation), ..base_of(item, &holder) });
-        tx.put(&mut holder)?;
-        return tx.due(holder.ino, Some(now));
-    }
-    step_aside(tx, holder, now, learned)?;
-    insert(tx, &folder, item, now, learned)
 }
 
-/// Whether the sealed bytes of a node without id are those of the item.
-fn same_bytes(tx: &Tx<'_>, node: &Node, item: &Remote) -> Result<bool, TreeError> {
-    let (Some(content), false) = (node.content, node.unsealed) else { return Ok(false) };
-    let row = super::contents::get(tx, content)?;
-    Ok(row.is_some_and(|r| match r.state {
-        super::contents::ContentState::Sealed { sha1 } => Some(sha1) == item.sha1,
-        _ => false,
-    }))
-}
-
-/// An item we show: its clean fields follow Box.
-fn update(
+/// Returns the item whose node made room, and goes to its own place next.
+fn update_one(
     tx: &mut Tx<'_>,
     mut node: Node,
     item: &Remote,
     is_open: &impl Fn(Option<ContentId>) -> bool,
     now: Timestamp,
     learned: &mut Learned,
-) -> Result<(), TreeError> {
-    let Some(base) = node.base.clone() else { return refresh_root(tx, node, item) };
+) -> Result<Option<BoxId>, TreeError> {
+    let Some(base) = node.base.clone() else { return refresh_root(tx, node).map(|()| None) };
     if node.presence == Presence::Deleted {
-        return Ok(());
+        return Ok(None);
     }
     let before = node.clone();
     let old_path = tx.told_path(&before)?;
     let local_parent = rows::parent_id(tx, &node)?;
-    if !node.place_dirty(local_parent.as_deref()) && !follow_place(tx, &mut node, item, now, learned)? {
-        return leave(tx, node, now, learned);
+    let mut vacated = None;
+    if !node.place_dirty(local_parent.as_deref()) {
+        match follow_place(tx, &mut node, item, now, learned)? {
+            Followed::Nowhere => return leave(tx, node, now, learned).map(|()| None),
+            Followed::There(item) => vacated = item,
+        }
     }
     let new_version = item.version != base.version && base.sha1 != item.sha1;
     let moved = (before.parent, &before.name) != (node.parent, &node.name);
@@ -312,11 +267,11 @@ fn update(
         tx.tell(MadeIn::Box, What::Edited, &node)?;
     }
     if edited && is_open(node.content) {
-        return succeed(tx, node, item, now, learned);
+        return succeed(tx, node, item, now, learned).map(|()| vacated);
     }
     follow_bytes(&mut node, &base, item, learned);
     if node == before {
-        return Ok(());
+        return Ok(vacated);
     }
     node.attr.ctime = now;
     if moved {
@@ -334,76 +289,60 @@ fn update(
         super::contents::remove(tx, content)?;
         learned.dropped.push(content);
     }
-    tx.put(&mut node)
+    tx.put(&mut node)?;
+    Ok(vacated)
 }
 
 /// The root of the mount has no base: its name and place in Box are not shown.
-fn refresh_root(tx: &mut Tx<'_>, mut node: Node, _item: &Remote) -> Result<(), TreeError> {
+fn refresh_root(tx: &mut Tx<'_>, mut node: Node) -> Result<(), TreeError> {
     tx.put(&mut node)
 }
 
-/// Moves a node whose place is clean to where Box has the item. `false`: that is nowhere here.
+/// Where a node is that follows its item.
+enum Followed {
+    /// In its place, or in its old one until Box was asked. The item whose node made room for it.
+    There(Option<BoxId>),
+    /// In no folder that is here.
+    Nowhere,
+}
+
+/// Moves a node whose place is clean to where Box has the item.
 fn follow_place(
     tx: &mut Tx<'_>,
     node: &mut Node,
     item: &Remote,
     now: Timestamp,
     learned: &mut Learned,
-) -> Result<bool, TreeError> {
-    let Some(base) = node.base.as_mut() else { return Ok(true) };
+) -> Result<Followed, TreeError> {
+    let stays = Ok(Followed::There(None));
+    let Some(base) = node.base.as_mut() else { return stays };
     let parent = item.parent.clone().unwrap_or_else(|| base.parent.clone());
     if parent == base.parent && item.name == base.name {
-        return Ok(true);
+        return stays;
     }
-    let Some(folder) = rows::by_item(tx, &BoxId::folder(parent.clone()))? else { return Ok(false) };
+    let Some(folder) = rows::by_item(tx, &BoxId::folder(parent.clone()))? else { return Ok(Followed::Nowhere) };
     if folder.presence == Presence::Deleted || is_inside(tx, folder.ino, node.ino)? {
-        return Ok(true);
+        return stays;
     }
-    if let Some(holder) = rival(tx, &folder, item)?.filter(|h| h.ino != node.ino) {
+    let mut vacated = None;
+    if let Some(mut holder) = rival(tx, &folder, item)?.filter(|h| h.ino != node.ino) {
         match holder.item().filter(|_| is_there(&holder, item)) {
-            // Box says both have the name: the older word is the holder's. The base stays, so that this is seen again.
-            Some(id) => {
-                learned.look_at.push(id);
-                learned.look_at.push(item.id.clone());
-                return Ok(true);
-            }
             None => step_aside(tx, holder, now, learned)?,
+            Some(id) => {
+                vacated = vacate(tx, &mut holder, learned)?;
+                if vacated.is_none() {
+                    // Box says both have the name: the older word is the holder's. The base stays, so that this is seen again.
+                    learned.look_at.extend([id, item.id.clone()]);
+                    return stays;
+                }
+            }
         }
     }
     base.parent = parent;
     base.name.clone_from(&item.name);
     node.parent = folder.ino;
     node.name = node_name(item);
-    Ok(true)
-}
-
-/// A node that Box does not have makes room for one that Box has.
-pub(super) fn step_aside(
-    tx: &mut Tx<'_>,
-    mut holder: Node,
-    now: Timestamp,
-    learned: &mut Learned,
-) -> Result<(), TreeError> {
-    learned.invalid.push(shown_entry(&holder));
-    let old_path = tx.told_path(&holder)?;
-    let date = now.to_rfc3339().chars().take(10).collect::<String>();
-    let parent = holder.parent;
-    let mut failure = None;
-    holder.name = conflict_name(&holder.name, &host_name(), &date, |candidate| {
-        rows::folding(tx, parent, candidate).map(|found| !found.is_empty()).unwrap_or_else(|e| {
-            failure = Some(e);
-            false
-        })
-    });
-    if let Some(error) = failure {
-        return Err(error);
-    }
-    tx.put(&mut holder)?;
-    learned.invalid.push(shown_entry(&holder));
-    if let Some(from) = old_path {
-        tx.tell(MadeIn::Mount, What::Moved { from }, &holder)?;
-    }
-    tx.settle(holder.ino, now)
+    Ok(Followed::There(vacated))
 }
 
 pub(super) fn is_inside(tx: &Tx<'_>, folder: Ino, top: Ino) -> Result<bool, TreeError> {
@@ -521,13 +460,6 @@ fn take_away(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned)
     }
     learned.invalid.push(shown_entry(&node));
     learned.dropped.extend(node.content);
-    tx.remove(node.ino)
-}
-
-/// A local-only node whose place is gone: nothing in Box has to make room for it.
-fn give_way(tx: &mut Tx<'_>, node: &Node, learned: &mut Learned) -> Result<(), TreeError> {
-    learned.invalid.push(shown_entry(node));
-    learned.rescued.extend(node.content);
     tx.remove(node.ino)
 }
 

@@ -77,7 +77,7 @@ impl Tree {
 }
 
 /// `by_us`: our own call did it. A live file that took the id while that call was on its way has it restored.
-fn deleted(tx: &mut Tx<'_>, id: &BoxId, by_us: bool, now: Timestamp) -> Result<(), TreeError> {
+pub(super) fn deleted(tx: &mut Tx<'_>, id: &BoxId, by_us: bool, now: Timestamp) -> Result<(), TreeError> {
     remote::bury(tx, id, now)?;
     if let Some(mut node) = rows::by_item(tx, id)? {
         if by_us {

@@ -8,6 +8,7 @@ use super::local;
 use super::news::{self, Learned};
 use super::node::{Hold, Node, Presence};
 use super::remote;
+use super::rivals;
 use super::rows;
 use super::store::{Tree, Tx};
 use crate::base::{BoxId, ContentId, Ino, Timestamp};
@@ -24,7 +25,7 @@ impl Tree {
             node.box_id = None;
             node.base = None;
             node.time_refused = None;
-            news::step_aside(tx, node, now, &mut learned)?;
+            rivals::step_aside(tx, node, now, &mut learned)?;
             if let Some(remote) = remote.filter(|r| !r.trashed) {
                 news::appear(tx, &remote, now, &mut learned)?;
             }
@@ -66,7 +67,7 @@ impl Tree {
                     merge_folders(tx, node, holder, now)?;
                     return Ok(learned);
                 }
-                news::step_aside(tx, holder, now, &mut learned)?;
+                rivals::step_aside(tx, holder, now, &mut learned)?;
             }
             node.presence = Presence::Here;
             node.complete = false;

@@ -4,6 +4,7 @@ use super::changes::{self, Change, Teller};
 use super::contents::{self, ContentRow, Place};
 use super::error::TreeError;
 use super::flow::SharedFlow;
+use super::name_changes::{NameChanges, Standing};
 use super::node::{Attr, Node, NodeKind, Presence};
 use super::remote::{self, Remote};
 use super::{memory, rows, schema};
@@ -24,6 +25,7 @@ const HOT_NODES: NonZeroUsize = NonZeroUsize::new(50_000).expect("not zero");
 pub struct Tree {
     inner: Mutex<Inner>,
     damaged: AtomicBool,
+    pub(super) name_changes: NameChanges,
     /// Counts what Box said, so that who keeps pins knows when to look.
     news: watch::Sender<u64>,
     pub(super) teller: Teller,
@@ -48,6 +50,9 @@ pub(super) struct Tx<'a> {
     local_only: &'a LocalOnlyNames,
     written: Vec<Node>,
     removed: Vec<Ino>,
+    /// Folders whose names it changed.
+    renamed_in: Vec<Ino>,
+    name_changes: &'a NameChanges,
     /// The boot clock as it was when the transaction began.
     pub(super) boot: BootClock,
     /// Whether somebody watches, and what to tell them.
@@ -82,19 +87,23 @@ impl Tx<'_> {
     }
 
     pub(super) fn put(&mut self, node: &mut Node) -> Result<(), TreeError> {
+        let before = Standing::stored(&self.db, node.ino)?;
         rows::put(&self.db, node, self.local_only)?;
+        self.renamed_in.extend(Standing::between(before, Some(Standing::of(node))));
         self.written.push(node.clone());
         Ok(())
     }
 
     pub(super) fn remove(&mut self, ino: Ino) -> Result<(), TreeError> {
+        let before = Standing::stored(&self.db, ino)?;
         rows::remove(&self.db, ino)?;
+        self.renamed_in.extend(Standing::between(before, None));
         self.removed.push(ino);
         Ok(())
     }
 
     fn commit(self, teller: &Teller) -> Result<(), TreeError> {
-        let Tx { db, hot, names, written, removed, changes, local_only: _, boot: _, watched: _ } = self;
+        let Tx { db, hot, names, written, removed, changes, renamed_in, name_changes, .. } = self;
         db.commit()?;
         for node in written {
             if let Some(old) = hot.peek(&node.ino) {
@@ -108,6 +117,7 @@ impl Tx<'_> {
                 names.pop(&(old.parent, old.name));
             }
         }
+        renamed_in.into_iter().for_each(|folder| name_changes.note(folder));
         for change in changes {
             // Whoever watched may be gone.
             let _ = teller.send(change);
@@ -196,6 +206,7 @@ impl Tree {
             flow: SharedFlow::default(),
             inner: Mutex::new(Inner { db, hot, names, local_only: LocalOnlyNames::default() }),
             damaged: AtomicBool::new(false),
+            name_changes: NameChanges::default(),
             #[cfg(test)]
             fuse: super::simulated::Fuse::default(),
         })
@@ -222,9 +233,10 @@ impl Tree {
         let mut inner = self.lock();
         let Inner { db, hot, names, local_only } = &mut *inner;
         let db = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let (written, removed, changes) = (Vec::new(), Vec::new(), Vec::new());
-        let watched = self.teller.receiver_count() > 0;
-        let mut tx = Tx { db, hot, names, local_only, written, removed, boot, watched, changes };
+        let (written, removed, renamed_in, changes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (name_changes, watched) = (&self.name_changes, self.teller.receiver_count() > 0);
+        let mut tx =
+            Tx { db, hot, names, local_only, written, removed, renamed_in, name_changes, boot, watched, changes };
         let value = work(&mut tx)?;
         tx.commit(&self.teller)?;
         Ok(value)

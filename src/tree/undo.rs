@@ -7,6 +7,7 @@ use super::error::TreeError;
 use super::news::{self, Learned};
 use super::node::{Node, NodeKind, Presence};
 use super::remote;
+use super::rivals;
 use super::rows;
 use super::store::{MAX_DEPTH, Tree, Tx};
 use crate::base::{BoxId, Ino, Timestamp};
@@ -112,7 +113,7 @@ fn take_place(
     learned: &mut Learned,
 ) -> Result<(), TreeError> {
     for holder in rows::folding(tx, folder.ino, &name)?.into_iter().filter(|holder| holder.ino != node.ino) {
-        news::step_aside(tx, holder, now, learned)?;
+        rivals::step_aside(tx, holder, now, learned)?;
     }
     if let (Some(base), Some(id)) = (node.base.as_mut(), &folder.box_id) {
         base.parent.clone_from(id);

@@ -4,9 +4,10 @@ use super::error::{Result, VfsError};
 use super::handles::Handle;
 use super::past::is_past;
 use super::state::Vfs;
-use super::types::{DirEntry, Fh, FileKind};
+use super::types::{DirEntry, Fh, FileKind, OpenedFolder};
 use crate::base::Ino;
 use std::ffi::OsString;
+use std::time::Instant;
 
 /// Children read from the database at once: about what fits into one buffer of the kernel's.
 pub(super) const PAGE: usize = 128;
@@ -21,14 +22,19 @@ pub(super) const AFTER_DOT: u64 = 1;
 pub(super) const AFTER_DOT_DOT: u64 = 2;
 
 impl Vfs {
-    pub fn opendir(&self, ino: Ino) -> Result<Fh> {
+    pub fn opendir(&self, ino: Ino) -> Result<OpenedFolder> {
         if is_past(ino) {
-            return self.opendir_past(ino);
+            return Ok(OpenedFolder { fh: self.opendir_past(ino)?, keep: false });
         }
-        if !self.node(ino)?.is_folder() {
+        let changes = self.tree.name_changes(ino);
+        let node = self.node(ino)?;
+        if !node.is_folder() {
             return Err(VfsError::NotDirectory);
         }
-        Ok(self.handles.add(Handle::Folder(ino)))
+        let keep = self.listings.open(ino, changes, Instant::now(), self.lifetime());
+        // A folder that is to be listed again is read again; so is one in which bytes decide about names (`links.rs`).
+        let keep = keep && node.complete && !self.settings.links;
+        Ok(OpenedFolder { fh: self.handles.add(Handle::Folder(ino)), keep })
     }
 
     /// Hands the names after `offset` to `add`, until that says that its buffer is full and did not take the last one. A folder
@@ -42,9 +48,13 @@ impl Vfs {
             self.revalidate(ino)?;
         }
         let dots = [(AFTER_DOT, ".", ino), (AFTER_DOT_DOT, "..", self.node(ino)?.parent)];
+        let changes = self.tree.name_changes(ino);
         // Fetched before the dots, so that an empty-handed answer is never mistaken for an empty folder.
         let mut after = Ino(offset.max(AFTER_DOT_DOT) - 1);
         let mut page = self.children(ino, after)?;
+        if offset == 0 {
+            self.listings.read(ino, changes, Instant::now());
+        }
         for (next_offset, name, ino) in dots.into_iter().filter(|(next, ..)| *next > offset) {
             // The root's parent is the kernel's business.
             let ino = if ino.0 == 0 { Ino::ROOT } else { ino };
@@ -80,7 +90,10 @@ impl Vfs {
     }
 
     pub fn releasedir(&self, fh: Fh) -> Result<()> {
-        self.handles.remove(fh).map(drop)
+        if let Handle::Folder(ino) = self.handles.remove(fh)? {
+            self.listings.close(ino);
+        }
+        Ok(())
     }
 
     /// The names of the folder are on the disk when this returns.

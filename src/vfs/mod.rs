@@ -17,6 +17,7 @@ mod inodes;
 mod io;
 mod keep;
 mod links;
+mod listings;
 mod lookup;
 mod names;
 mod open;
@@ -38,4 +39,6 @@ pub use error::{Need, Result, VfsError};
 pub use keep::Member;
 pub use readers::Reader;
 pub use state::{Durability, Settings, ShownOwner, Vfs};
-pub use types::{Attr, Caller, DirEntry, Entry, Fh, FileKind, Looked, OpenHow, Opened, SetAttr, SetTime, StatFs, Way};
+pub use types::{
+    Attr, Caller, DirEntry, Entry, Fh, FileKind, Looked, OpenHow, Opened, OpenedFolder, SetAttr, SetTime, StatFs, Way,
+};

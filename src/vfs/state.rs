@@ -9,6 +9,7 @@ use super::error::{Result, VfsError};
 use super::handles::Handles;
 use super::inodes::Inodes;
 use super::links::Tried;
+use super::listings::Listings;
 use super::past::Past;
 use super::quota::Doubt;
 use super::readers::Readers;
@@ -66,6 +67,7 @@ pub struct Vfs {
     pub(super) settings: Settings,
     pub(super) inodes: Inodes,
     pub(super) handles: Handles,
+    pub(super) listings: Listings,
     pub(super) boot: String,
     pub(super) doubt: Doubt,
     pub(super) full_since: FullSince,
@@ -86,6 +88,7 @@ impl Vfs {
             settings,
             inodes: Inodes::default(),
             handles: Handles::default(),
+            listings: Listings::default(),
             boot: boot_id(),
             doubt: Doubt::default(),
             full_since: FullSince::default(),

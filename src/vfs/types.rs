@@ -94,6 +94,13 @@ pub struct Opened {
     pub way: Way,
 }
 
+/// An open folder; `keep`: the names that the kernel has of it are still right.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpenedFolder {
+    pub fh: Fh,
+    pub keep: bool,
+}
+
 /// How the kernel reads and writes an open file. All handles of one inode are passthrough, or none is.
 #[derive(Clone, Debug)]
 pub enum Way {

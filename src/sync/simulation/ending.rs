@@ -32,6 +32,7 @@ impl World {
         let before = self.calls;
         self.settle()?;
         if self.shared {
+            self.hear_of_everything()?;
             for _ in 0..ROUNDS {
                 self.list_everything()?;
             }
@@ -87,8 +88,25 @@ impl World {
         Err(format!("I1: never quiet; dirty: {dirty:?}"))
     }
 
+    /// I7: when every change was told, in whatever order, and the folders are listed that never were, the mount is as Box is.
+    fn hear_of_everything(&mut self) -> Verdict {
+        for round in 0..ROUNDS {
+            let count = self.cloud.events.len();
+            for n in 0..count {
+                self.tell_event(if round % 2 == 0 { count - 1 - n } else { n })?;
+                self.settle()?;
+            }
+            self.list_those(|folder| !folder.complete)?;
+        }
+        self.is_as_box_has_it("I7")
+    }
+
     fn list_everything(&mut self) -> Verdict {
-        for folder in self.nodes()?.into_iter().filter(|n| n.is_folder() && n.box_id.is_some()) {
+        self.list_those(|_| true)
+    }
+
+    fn list_those(&mut self, which: impl Fn(&Node) -> bool) -> Verdict {
+        for folder in self.nodes()?.into_iter().filter(|n| n.is_folder() && n.box_id.is_some() && which(n)) {
             let (reply, _nobody) = tokio::sync::oneshot::channel();
             self.feed(Event::Asked(Ask::List { ino: folder.ino, reply }))?;
             self.settle()?;
@@ -120,13 +138,18 @@ impl World {
     }
 
     fn same_everywhere(&self) -> Verdict {
-        let (mount, cloud) = (self.mount()?, self.cloud.snapshot());
         if !self.shared {
+            let (mount, cloud) = (self.mount()?, self.cloud.snapshot());
             same("I5: the mount", &mount, "the POSIX model", &self.posix.snapshot())?;
             return same("I5: Box", &cloud, "the POSIX model", &self.posix.snapshot());
         }
+        self.is_as_box_has_it("I1")
+    }
+
+    fn is_as_box_has_it(&self, invariant: &str) -> Verdict {
         let held: BTreeSet<Ino> = self.nodes()?.iter().filter(|n| n.hold.is_some()).map(|n| n.ino).collect();
-        if held.is_empty() { same("I1: the mount", &mount, "Box", &cloud) } else { Ok(()) }
+        let is = same(&format!("{invariant}: the mount"), &self.mount()?, "Box", &self.cloud.snapshot());
+        if held.is_empty() { is } else { Ok(()) }
     }
 
     /// I2: what programs wrote last is in Box, or in a data file that a node has.

@@ -270,11 +270,15 @@ impl World {
 
     /// An event, perhaps an old one, perhaps once more: each time under another id, as Box repeats them.
     fn tell(&mut self, n: u8) -> Verdict {
-        let Some(at) = self.cloud.events.len().checked_sub(1 + usize::from(n)) else { return Ok(()) };
+        let at = self.cloud.events.len().checked_sub(1 + usize::from(n));
+        at.map_or(Ok(()), |at| self.tell_event(at))
+    }
+
+    pub fn tell_event(&mut self, at: usize) -> Verdict {
         self.heard += 1;
         let event = crate::box_api::Event {
             event_id: self.heard.to_string(),
-            event_type: String::new(),
+            event_type: if self.cloud.events[at].trashed { "ITEM_TRASH" } else { "ITEM_MODIFY" }.to_owned(),
             source: Some(self.cloud.events[at].clone()),
             created_by_id: None,
             created_by_login: None,

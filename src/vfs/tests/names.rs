@@ -146,7 +146,7 @@ fn a_folder_is_read_in_pages_whatever_happens_to_its_names() {
     for i in 0..300 {
         rig.call(|vfs| vfs.mknod(ROOT, name(&format!("f{i:03}")), 0o644, &ME)).unwrap();
     }
-    let fh = rig.call(|vfs| vfs.opendir(ROOT)).unwrap();
+    let fh = rig.call(|vfs| vfs.opendir(ROOT)).unwrap().fh;
     let mut seen = Vec::new();
     let mut offset = 0;
     loop {
