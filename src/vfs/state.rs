@@ -14,6 +14,7 @@ use super::past::Past;
 use super::quota::Doubt;
 use super::readers::Readers;
 use super::room::FullSince;
+use super::together::Arriving;
 use super::unrecorded::Unrecorded;
 use crate::base::{BoxId, Ino, NameError, Timestamp, boot_id, box_name, check_name};
 use crate::content::Content;
@@ -76,6 +77,7 @@ pub struct Vfs {
     pub(super) past: Arc<Past>,
     pub(super) revalidated: Revalidated,
     pub(super) readers: Readers,
+    pub(super) arriving: Arriving,
 }
 
 impl Vfs {
@@ -97,6 +99,7 @@ impl Vfs {
             past: Arc::default(),
             revalidated: Revalidated::default(),
             readers: Readers::default(),
+            arriving: Arriving::default(),
         }
     }
 
