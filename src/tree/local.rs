@@ -97,7 +97,6 @@ impl Tree {
                 return Err(TreeError::IsFolder);
             }
             memory::gives_back(tx, &mut node, now)?;
-            memory::leaves(tx, &node)?;
             delete(tx, &mut folder, node, now)
         })
     }

@@ -85,7 +85,7 @@ pub struct World {
     /// Calls lost or repeated because of a fault.
     pub faults: usize,
     pub foreign_edits: usize,
-    /// Renames of programs: each may make a version, or a copy of what lost its id.
+    /// Renames and deletes of programs: each may make a version, or a copy of what lost its id, since ids go from one file to another.
     pub moves: usize,
     /// Deletions that left when a program had asked for them.
     deletes: BTreeSet<AttemptId>,
@@ -247,7 +247,7 @@ impl World {
             Step::TheyMkdir(path) => self.cloud.they_mkdir(path),
             _ => {
                 self.prepare_documents();
-                self.moves += usize::from(matches!(step, Step::Rename(..) | Step::Exchange(..)));
+                self.moves += usize::from(matches!(step, Step::Rename(..) | Step::Exchange(..) | Step::Unlink(_)));
                 self.local(step)?;
             }
         }
