@@ -84,12 +84,14 @@ pub(super) fn leaves(tx: &Tx<'_>, node: &Node) -> Result<(), TreeError> {
     Ok(())
 }
 
-/// `node` is about to be deleted. An identity that it took with its name from a file that has another name by now goes back to that file:
-/// a lock file that was made again, or a save that was given up, has not cost a document its id.
+/// `node` is about to be deleted, and leaves its name. An identity that it took with its name from a file that has another name by now goes
+/// back to that file: a lock file that was made again, or a save that was given up, has not cost a document its id. The name remembers
+/// that identity all the same: a save that deletes the document first takes it again.
 pub(super) fn gives_back(tx: &mut Tx<'_>, node: &mut Node, now: Timestamp) -> Result<(), TreeError> {
-    let Some(holder) = taken_from(tx, node)? else { return Ok(()) };
-    let Some(mut holder) = rows::get(tx, holder)?.filter(|h| h.presence == Presence::Here) else { return Ok(()) };
+    let holder = taken_from(tx, node)?.map(|ino| rows::get(tx, ino)).transpose()?.flatten();
+    let Some(mut holder) = holder.filter(|h| h.presence == Presence::Here) else { return leaves(tx, node) };
     swap(tx, node, &mut holder)?;
+    leaves(tx, &Node { ino: holder.ino, parent: node.parent, name: node.name.clone(), ..holder.clone() })?;
     tx.settle(holder.ino, now)
 }
 
@@ -117,7 +119,7 @@ pub(super) fn comes(tx: &mut Tx<'_>, node: &mut Node, before: &Node, now: Timest
                 Ok(())
             }
         }
-        (_, Some(id)) if older && nameless => take_from_trash(tx, node, left.identity, id, before, now),
+        (_, Some(id)) if older && nameless => take_from_trash(tx, node, (left.identity, left.born_at, id), before, now),
         _ => Ok(()),
     }
 }
@@ -152,8 +154,7 @@ fn take_from(
 fn take_from_trash(
     tx: &mut Tx<'_>,
     node: &mut Node,
-    number: i64,
-    id: String,
+    (number, born_at, id): (i64, Option<BootClock>, String),
     before: &Node,
     now: Timestamp,
 ) -> Result<(), TreeError> {
@@ -170,7 +171,7 @@ fn take_from_trash(
         mtime_secs: trashed.modified.map_or(0, |m| m.as_box_holds().secs),
     };
     let btime = trashed.created.unwrap_or(node.attr.btime);
-    let theirs = Identity { number, born_at: None, box_id: Some(id), base: Some(base), btime, pending: Vec::new() };
+    let theirs = Identity { number, born_at, box_id: Some(id), base: Some(base), btime, pending: Vec::new() };
     receive(tx, node, theirs)?;
     lies_in_trash(tx, node)?;
     tx.put(node)?;
@@ -221,9 +222,10 @@ pub(super) fn replaces(
     if may_take(tx, node)? || both_old { swap(tx, node, holder) } else { Ok(()) }
 }
 
-/// Two files exchange their names: where one of them may be a step of a save, the identities stay with the names.
+/// Two files exchange their names: where one of them may be a step of a save, the identities stay with the names; but what one has taken
+/// from the other comes home.
 pub(super) fn exchange(tx: &mut Tx<'_>, a: &mut Node, b: &mut Node) -> Result<(), TreeError> {
-    if !a.is_file() || !b.is_file() {
+    if !a.is_file() || !b.is_file() || taken_from(tx, a)? == Some(b.ino) || taken_from(tx, b)? == Some(a.ino) {
         return Ok(());
     }
     let (a_in_box, b_in_box) = (is_in_box(tx, a)?, is_in_box(tx, b)?);

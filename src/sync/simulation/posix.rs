@@ -159,7 +159,6 @@ impl Posix {
         }
         let named = self.named();
         self.documents.gives_back(id, (folder, name), |other| named.contains(&other));
-        self.documents.leaves(id, (folder, name));
         self.names_mut(folder).remove(name);
         Ok(())
     }
@@ -173,6 +172,12 @@ impl Posix {
         self.documents.left.remove(&(folder, name.to_owned()));
         self.names_mut(folder).remove(name);
         Ok(())
+    }
+
+    /// The file at `path`, if its document is its own and stays so.
+    pub fn owner(&self, path: &str) -> Outcome<u64> {
+        let (file, place) = (self.find(path)?, self.place(path)?);
+        if self.documents.is_claimed(file, place) { Err(Refused) } else { Ok(file) }
     }
 
     /// The files that have names, with their paths.
@@ -240,7 +245,7 @@ impl Posix {
             return Err(Refused);
         }
         if self.is_file(x) && self.is_file(y) {
-            self.documents.exchange(x, y);
+            self.documents.exchange((x, (a_folder, a_name)), (y, (b_folder, b_name)));
         }
         self.names_mut(a_folder).insert(a_name.to_owned(), y);
         self.names_mut(b_folder).insert(b_name.to_owned(), x);
