@@ -175,6 +175,9 @@ impl World {
                 "I8: {versions} versions of {saves} saves, {moves} renames and deletes, {faults} faults"
             ));
         }
+        if let Some((path, _)) = self.cloud.snapshot().iter().find(|(path, _)| path.contains(".boxfs-swap-")) {
+            return Err(format!("I1: left under a temporary name: {path}"));
+        }
         let copies = |seen: &Snapshot| seen.iter().filter(|(p, s)| is_conflict_name(p) && **s != Seen::Folder).count();
         let copies = copies(&self.cloud.snapshot());
         if copies > COPIES_AN_EDIT * self.foreign_edits {
