@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     let mut failed = None;
     let last = client.follow(&Request::Watch { path: place.inner }, |reply| {
         let line = match reply {
-            Reply::Change(change) if arguments.json => as_json(&serde_json::json!(change)),
+            Reply::Change(change) if arguments.json => as_json(change),
             Reply::Change(change) => in_words(change),
             Reply::Missed { count } if arguments.json => {
                 as_json(&serde_json::json!({"what": "missed", "count": count}))
@@ -79,8 +79,8 @@ fn end_when_interrupted() -> Result<(), Failure> {
     Ok(())
 }
 
-fn as_json(value: &serde_json::Value) -> String {
-    value.to_string()
+fn as_json(line: &impl serde::Serialize) -> String {
+    serde_json::to_string(line).expect("texts and numbers always encode")
 }
 
 /// `2026-11-23T10:00:00Z  moved    a.txt -> docs/a.txt  by ann@example.com`

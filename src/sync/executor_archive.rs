@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 /// Archives on their way at once: Box lets a user have five (API.md 8.7), of which other programs may have some.
 const MAX_ARCHIVES: usize = 2;
 /// The largest file that is taken out of an archive: it is held in memory, one of each archive at a time.
-pub const MAX_HELD_BYTES: usize = 1 << 20;
+const MAX_HELD_BYTES: usize = 1 << 20;
 
 /// Fetches what the archive brings of these contents, which somebody has open. Returns whether Box answered.
 pub async fn archive(executor: &Executor, ask: ArchiveAsk) -> bool {
@@ -41,6 +41,9 @@ async fn fetch(executor: &Executor, files: &[FetchFrom]) -> Result<(), ApiError>
     let archive = executor.client.make_archive(files.iter().map(|file| file.file_id.as_str())).await?;
     let wanted = by_name(&executor.tree, &archive, files);
     let _lane = executor.lanes.enter(Urgency::Keep).await;
+    if let Some(tally) = files.first().and_then(|file| file.tally.as_ref()) {
+        tally.call();
+    }
     let download = executor.client.fetch_archive(&archive).await?;
     unpack(executor, download, wanted).await
 }

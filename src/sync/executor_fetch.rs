@@ -81,6 +81,9 @@ pub async fn put(executor: &Executor, from: &FetchFrom, bytes: &[u8]) -> Result<
         // Within the bytes, since it was claimed there.
         let piece = &bytes[claim.range.start as usize..claim.range.end as usize];
         room.filled(piece.len() as u64);
+        if let Some(tally) = &from.tally {
+            tally.came(piece.len() as u64);
+        }
         file.fill(claim.range.start, piece).map_err(|e| here(&e))
     });
     let outcome = match filled {

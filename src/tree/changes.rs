@@ -70,9 +70,9 @@ impl Tx<'_> {
         self.changes.push(change);
     }
 
-    /// The path of a node as it stands in this value, or `None` where nobody watches.
+    /// The path of a node as it stands in this value, or `None` where nobody watches or a folder above it is gone.
     pub(super) fn told_path(&self, node: &Node) -> Result<Option<String>, TreeError> {
-        if self.watched { self.path_below(node.parent, &node.name).map(Some) } else { Ok(None) }
+        if self.watched { self.path_below(node.parent, &node.name) } else { Ok(None) }
     }
 
     /// The path of a name in a folder of Box, or `None` where nobody watches or no node stands for the folder.
@@ -81,18 +81,19 @@ impl Tx<'_> {
             return Ok(None);
         }
         let folder = rows::by_item(self, &BoxId::folder(folder_id))?;
-        folder.map(|folder| self.path_below(folder.ino, name)).transpose()
+        folder.map_or(Ok(None), |folder| self.path_below(folder.ino, name))
     }
 
-    fn path_below(&self, folder: Ino, name: &str) -> Result<String, TreeError> {
+    fn path_below(&self, folder: Ino, name: &str) -> Result<Option<String>, TreeError> {
         let mut parts = vec![shown_name(name).into_owned()];
         let mut at = folder;
         while at != Ino::ROOT && parts.len() < MAX_DEPTH {
-            let node = self.node(at)?;
+            // A watcher that hears of one change less is no reason for the change to fail.
+            let Some(node) = rows::get(self, at)? else { return Ok(None) };
             parts.push(shown_name(&node.name).into_owned());
             at = node.parent;
         }
         parts.reverse();
-        Ok(parts.join("/"))
+        Ok(Some(parts.join("/")))
     }
 }

@@ -27,6 +27,7 @@ mod room;
 mod state;
 #[cfg(test)]
 mod tests;
+mod together;
 mod trouble;
 mod types;
 mod unrecorded;

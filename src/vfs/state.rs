@@ -13,6 +13,7 @@ use super::past::Past;
 use super::quota::Doubt;
 use super::readers::Readers;
 use super::room::FullSince;
+use super::together::Arriving;
 use super::unrecorded::Unrecorded;
 use crate::base::{BoxId, Ino, NameError, Timestamp, boot_id, box_name, check_name};
 use crate::content::Content;
@@ -71,6 +72,7 @@ pub struct Vfs {
     pub(super) past: Arc<Past>,
     pub(super) revalidated: Revalidated,
     pub(super) readers: Readers,
+    pub(super) arriving: Arriving,
 }
 
 impl Vfs {
@@ -91,6 +93,7 @@ impl Vfs {
             past: Arc::default(),
             revalidated: Revalidated::default(),
             readers: Readers::default(),
+            arriving: Arriving::default(),
         }
     }
 

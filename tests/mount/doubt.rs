@@ -14,24 +14,27 @@ const SCALE: u32 = 60;
 /// Between a change and its sight: what the kernel believes, the rest between two listings, and a busy machine.
 const SEEN: Duration = Duration::from_secs(10);
 
-in_both_modes!(what_others_do_is_seen_while_events_fail, without_box_what_is_known_stays_and_nobody_waits);
+in_both_modes!(
+    what_others_do_is_seen_while_events_fail,
+    what_others_do_is_seen_without_the_realtime_server,
+    without_box_what_is_known_stays_and_nobody_waits,
+);
 
-/// Events fail as long as this is played; everything else works.
-fn events_fail(world: &World) {
-    let made_up = FaultAnswer { status: 500, code: None, retry_after: None };
-    let rule = FaultRule {
+/// As long as this is played, calls of these paths fail; everything else works.
+fn fail(world: &World, paths: &[&str]) {
+    let rule = |path: &&str| FaultRule {
         method: None,
-        path: "/2.0/events*".to_owned(),
+        path: (*path).to_owned(),
         nth: None,
         times: None,
         probability: None,
-        fault: Fault::Answer(made_up),
+        fault: Fault::Answer(FaultAnswer { status: 500, code: None, retry_after: None }),
     };
-    world.emulator.set_faults(FaultScript { seed: 1, rules: vec![rule] });
+    world.emulator.set_faults(FaultScript { seed: 1, rules: paths.iter().map(rule).collect() });
 }
 
 fn in_doubt(world: &World) -> Mount {
-    events_fail(world);
+    fail(world, &["/2.0/events*", "/subscribe*"]);
     let mount = world.mounter("main").variable("BOXFS_TIME_SCALE", &SCALE.to_string()).start();
     eventually("the daemon knows that no news come", SOON, || mount.status()["events"]["flow"] == false);
     mount
@@ -92,6 +95,19 @@ fn what_others_do_is_seen_while_events_fail(mode: Mode) {
     assert_eq!(listings(&world), 0);
     act.write_file("/docs/more", b"more").unwrap();
     eventually("news are seen", SEEN, || mount.at("docs/more").exists());
+    assert_eq!(listings(&world), 0);
+}
+
+fn what_others_do_is_seen_without_the_realtime_server(mode: Mode) {
+    let world = World::new(mode);
+    world.emulator.act().write_file("/docs/file", b"one").unwrap();
+    fail(&world, &["/subscribe*"]);
+    let mount = world.mount();
+    assert_eq!(names(&mount.at("docs")), ["file"]);
+    world.emulator.reset_requests();
+    world.emulator.act().write_file("/docs/made", b"made").unwrap();
+    eventually("a file is made", SEEN, || names(&mount.at("docs")).contains(&"made".to_owned()));
+    assert_eq!(mount.status()["events"]["flow"], true);
     assert_eq!(listings(&world), 0);
 }
 

@@ -89,6 +89,9 @@ fn small_files_come_in_one_archive(mode: Mode) {
     assert_eq!(calls, (1, 1, 1));
     let told = mount.command(&["pin"], "keep").ok().stdout;
     assert!(told.contains(&format!("{} files", expected.len())), "{told}");
+    // What it cost is told as boxfs' own.
+    let readers = &mount.status()["readers"];
+    assert_eq!((&readers[0]["program"], &readers[0]["calls"]), (&"boxfs".into(), &2.into()), "{readers}");
 }
 
 fn few_files_come_one_by_one(mode: Mode) {
