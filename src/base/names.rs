@@ -61,32 +61,24 @@ pub fn shown_name(box_name: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The box name behind a shown name. A text with `\` that is no escape of ours is returned as it is.
-pub fn box_name(shown: &str) -> Cow<'_, str> {
-    if shown == "\\x" {
-        return Cow::Borrowed("");
-    }
+/// The box name that is shown as `shown`; `None` if none is, so that every name has one spelling alone.
+pub fn box_name(shown: &str) -> Option<Cow<'_, str>> {
     if !shown.contains('\\') {
-        return Cow::Borrowed(shown);
+        return Some(Cow::Borrowed(shown)).filter(|name| shown_name(name) == shown);
+    }
+    if shown == "\\x" {
+        return Some(Cow::Borrowed(""));
     }
     let mut name = String::with_capacity(shown.len());
     let mut rest = shown;
     while let Some(at) = rest.find('\\') {
         name.push_str(&rest[..at]);
-        let escape = rest.get(at + 1..at + 4).and_then(|e| e.strip_prefix('x'));
-        match escape.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                name.push(char::from(byte));
-                rest = &rest[at + 4..];
-            }
-            None => {
-                name.push('\\');
-                rest = &rest[at + 1..];
-            }
-        }
+        let hex = rest.get(at + 1..at + 4)?.strip_prefix('x')?;
+        name.push(char::from(u8::from_str_radix(hex, 16).ok()?));
+        rest = &rest[at + 4..];
     }
     name.push_str(rest);
-    Cow::Owned(name)
+    Some(Cow::Owned(name)).filter(|name| shown_name(name) == shown)
 }
 
 /// The form under which two names in one folder are the same to Box (API.md 3.5: case-insensitive, rules not published;
@@ -170,13 +162,19 @@ mod tests {
 
     #[test]
     fn every_box_name_can_be_shown_and_found_again() {
-        for name in ["plain", "a/b", "..", ".", "", "a\\x2fb", "\0", "ü/ü"] {
+        for name in ["plain", "a/b", "..", ".", "", "a\\x2fb", "\0", "ü/ü", " ", "end ", "\\", "\\x", "a\nb", "..."] {
             let shown = shown_name(name);
             assert!(!shown.contains(['/', '\0']) && !matches!(shown.as_ref(), "" | "." | ".."));
-            assert_eq!(box_name(&shown), name);
+            assert_eq!(box_name(&shown).as_deref(), Some(name));
         }
-        assert_eq!(box_name("odd\\name"), "odd\\name");
-        assert_eq!(box_name("\\xé"), "\\xé");
+    }
+
+    #[test]
+    fn a_name_has_one_spelling_alone() {
+        for spelling in ["odd\\name", "\\xé", "\\x41", "a\\x2Fb", "\\x2e", "\\x+f", "\\", "\\x2", ".", "a/b", ""] {
+            let twice = (spelling == "\\x2e").then_some(".");
+            assert_eq!(box_name(spelling).as_deref(), twice, "{spelling}");
+        }
     }
 
     #[test]

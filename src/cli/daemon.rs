@@ -191,6 +191,7 @@ impl Daemon {
         let (tell, news) = mpsc::channel(MAX_NEWS);
         let vfs = Vfs::new(tree.clone(), content.clone(), ask.clone(), vfs_settings(settings));
         let vfs = Arc::new(vfs.refusing(settings.refuse_readers.clone()));
+        vfs.store_links().map_err(failed)?;
         let control = {
             let _in_runtime = runtime.enter();
             ControlServer::bind(&settings.state_dir).map_err(failed)?
@@ -281,6 +282,7 @@ fn vfs_settings(settings: &Settings) -> vfs::Settings {
             crate::config::Durability::Local => vfs::Durability::Local,
             crate::config::Durability::Box => vfs::Durability::Box,
         },
+        links: settings.links,
     }
 }
 

@@ -40,6 +40,9 @@ pub(super) struct SharedOptions {
     /// More names that are kept on this machine, such as '*.part,core.*' [default: editors' swap and lock files]
     #[arg(long, value_name = "NAMES")]
     local_only: Option<String>,
+    /// Symbolic links go to Box, as small files NAME.rclonelink [default: off, they stay on this machine]
+    #[arg(long, value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    links: Option<String>,
     /// Programs that get no bytes that are not here, such as 'tumblerd,baloo_file' [default: none]
     #[arg(long, value_name = "NAMES")]
     refuse_readers: Option<String>,
@@ -92,6 +95,7 @@ impl SharedOptions {
             ("durability", &self.durability),
             ("settle", &self.settle),
             ("local-only", &self.local_only),
+            ("links", &self.links),
             ("refuse-readers", &self.refuse_readers),
             ("cache-size", &self.cache_size),
             ("spool-size", &self.spool_size),

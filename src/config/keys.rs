@@ -138,6 +138,14 @@ const KEYS: &[Key] = &[
         "more names that stay here, beside editors' swap and lock files: '*.part,core.*'",
         |s, text| LocalOnlyNames::with(text).map(|names| s.local_only = names),
     ),
+    key("links", "off", "symbolic links: kept here (off), or in Box as small files NAME.rclonelink (on)", |s, text| {
+        s.links = match text {
+            "on" => true,
+            "off" => false,
+            _ => return Err(format!("'{text}' is unknown: write on or off")),
+        };
+        Ok(())
+    }),
     key(
         "refuse-readers",
         "",

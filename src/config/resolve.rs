@@ -205,6 +205,7 @@ pub(super) fn blank(profile: String) -> Settings {
         settle: Duration::ZERO,
         delete_guard: DeleteGuard::Off,
         local_only: LocalOnlyNames::default(),
+        links: false,
         refuse_readers: Vec::new(),
         cache_size_bytes: 0,
         spool_size_bytes: 0,

@@ -38,6 +38,8 @@ pub struct Settings {
     pub settle: Duration,
     /// Names that are kept on this machine.
     pub local_only: LocalOnlyNames,
+    /// Symbolic links are small files in Box.
+    pub links: bool,
     /// Programs that get no bytes that are not here.
     pub refuse_readers: Vec<String>,
     /// Clean contents are evicted above this.

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 
 use super::panics::contained;
+use crate::base::link_name;
 use crate::vfs::Invalidation;
 
 /// An offset below zero leaves the bytes in the page cache and drops the attributes only.
@@ -51,6 +52,10 @@ pub(super) fn start(
 fn tell(notifier: &Notifier, invalidation: &Invalidation) -> io::Result<()> {
     match invalidation {
         Invalidation::Entry { parent, name } => {
+            // The kernel may know the file of a symbolic link under the link's name.
+            if let Some(link) = link_name(name) {
+                notifier.inval_entry(INodeNo(parent.0), OsStr::new(link))?;
+            }
             notifier.inval_entry(INodeNo(parent.0), OsStr::new(name))?;
             // A name that the kernel does not know leaves the listing that it keeps as it is.
             notifier.inval_inode(INodeNo(parent.0), 0, TO_THE_END)

@@ -2,7 +2,7 @@
 //! a daemon.
 
 use super::engine::Engine;
-use crate::base::{ContentId, Ino};
+use crate::base::{ContentId, Ino, box_name};
 use crate::content::Ranges;
 use crate::tree::{Ask, ContentState, DiscardAsk, Discarded, Lookup, NotDiscarded, Tree, TreeError};
 use std::ops::Range;
@@ -41,7 +41,8 @@ pub fn locate(
 pub fn find(tree: &Tree, path: &str) -> Result<Option<Ino>, TreeError> {
     let mut at = Ino::ROOT;
     for part in path.split('/').filter(|p| !p.is_empty()) {
-        match tree.child(at, &crate::base::box_name(part))? {
+        let Some(name) = box_name(part) else { return Ok(None) };
+        match tree.child(at, &name)? {
             Lookup::Found(node) => at = node.ino,
             Lookup::Missing | Lookup::Unlisted => return Ok(None),
         }
@@ -60,7 +61,7 @@ impl Engine {
     pub fn find_deleted(&self, path: &str) -> Result<Option<Ino>, TreeError> {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         let Some(folder) = self.find(folder)? else { return Ok(None) };
-        self.tree().deleted_child(folder, &crate::base::box_name(name))
+        box_name(name).map_or(Ok(None), |name| self.tree().deleted_child(folder, &name))
     }
 
     /// Throws away what Box does not have of `ino`; only says what that would be unless `act`.

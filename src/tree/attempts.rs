@@ -2,7 +2,7 @@
 
 use super::error::TreeError;
 use super::remote::{self, Remote};
-use super::store::Tree;
+use super::store::{Tree, Tx};
 use crate::base::{AttemptId, BoxId, Ino, ItemKind, Sha1Digest, Timestamp, fold};
 use rusqlite::{Connection, Row, params};
 use std::time::Duration;
@@ -128,6 +128,12 @@ pub(super) fn get(db: &Connection, id: AttemptId) -> Result<Option<Attempt>, Tre
 /// Whether a call for the node is on its way.
 pub(super) fn any_open(db: &Connection, ino: Ino) -> Result<bool, TreeError> {
     Ok(!select(db, "ino = ?1 AND settled_at IS NULL LIMIT 1", [ino.0 as i64])?.is_empty())
+}
+
+/// Whether it has to be found out what became of a call for the node.
+pub(super) fn any_unknown(db: &Connection, ino: Ino) -> Result<bool, TreeError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM attempts WHERE ino = ?1 AND state = 1 AND settled_at IS NULL)";
+    Ok(db.prepare_cached(sql)?.query_row([ino.0 as i64], |r| r.get(0))?)
 }
 
 /// Open attempts of the node to make something in Box, by their numbers.
@@ -265,11 +271,13 @@ impl Tree {
         get(self.lock().db(), id)
     }
 
-    /// No usable answer came: the outcome has to be found out before anything else is sent.
+    /// No usable answer came: the outcome has to be found out before anything else is sent. Until then the node is dirty, whatever a
+    /// program has made of it meanwhile.
     pub fn attempt_unknown(&self, id: AttemptId) -> Result<(), TreeError> {
         self.write(|tx| {
             tx.prepare_cached("UPDATE attempts SET state = 1 WHERE id = ?1")?.execute([id.0 as i64])?;
-            Ok(())
+            let of = get(tx, id)?.map(|attempt| attempt.call.ino);
+            of.map_or(Ok(()), |ino| put_again(tx, ino))
         })
     }
 
@@ -277,6 +285,9 @@ impl Tree {
     pub fn attempts_after_start(&self, now: Timestamp) -> Result<(), TreeError> {
         self.write(|tx| {
             tx.execute("UPDATE attempts SET state = 1 WHERE settled_at IS NULL", [])?;
+            for attempt in select(tx, "settled_at IS NULL", [])? {
+                put_again(tx, attempt.call.ino)?;
+            }
             forget_old(tx, now)
         })
     }
@@ -284,6 +295,15 @@ impl Tree {
     /// Drops the memories of attempts that settled more than an hour ago.
     pub fn forget_old_attempts(&self, now: Timestamp) -> Result<(), TreeError> {
         self.write(|tx| forget_old(tx, now))
+    }
+}
+
+/// What follows from the node's attempts is noted in its row.
+fn put_again(tx: &mut Tx<'_>, ino: Ino) -> Result<(), TreeError> {
+    match tx.node(ino) {
+        Ok(mut node) => tx.put(&mut node),
+        Err(TreeError::NoNode(_)) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

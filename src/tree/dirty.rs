@@ -61,10 +61,10 @@ impl Tx<'_> {
 }
 
 /// Makes dirty nodes due, except what only the user can free and, with `keep`, files that were deleted so recently that a save may
-/// take their ids up again.
+/// take their ids up again. Those wait for their time; one that waits for nothing had its call on its way when the last run ended.
 const ALL_DUE: &str = "UPDATE nodes SET due = :now WHERE dirty_since IS NOT NULL AND (due IS NULL OR due > :now) \
     AND (hold IS NULL OR hold LIKE '%Retrying%') \
-    AND NOT (:keep AND deleted = 1 AND kind = 0 AND box_id IS NOT NULL AND changed_at > :since)";
+    AND NOT (:keep AND due IS NOT NULL AND deleted = 1 AND kind = 0 AND box_id IS NOT NULL AND changed_at > :since)";
 
 fn kept_since(now: Timestamp) -> i64 {
     now.to_nanos().saturating_sub(REMEMBERED.as_nanos() as i64)

@@ -69,14 +69,6 @@ impl Tree {
         })
     }
 
-    /// Where a symlink leads.
-    pub fn target(&self, ino: Ino) -> Result<Vec<u8>, TreeError> {
-        let inner = self.lock();
-        let mut statement = inner.db().prepare_cached("SELECT target FROM nodes WHERE ino = ?1")?;
-        let target: Option<Vec<u8>> = statement.query_row([ino.0 as i64], |r| r.get(0))?;
-        target.ok_or(TreeError::NotFound)
-    }
-
     /// Changes attributes that programs may set.
     pub fn set_attr(&self, ino: Ino, change: &AttrChange, now: Timestamp) -> Result<Node, TreeError> {
         self.write(|tx| {

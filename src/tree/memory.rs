@@ -117,7 +117,7 @@ pub(super) fn comes(tx: &mut Tx<'_>, node: &mut Node, before: &Node, now: Timest
                 Ok(())
             }
         }
-        (_, Some(id)) if older && nameless => take_from_trash(tx, node, left.identity, id, before, now),
+        (_, Some(id)) if older && nameless => take_from_trash(tx, node, (left.identity, left.born_at, id), before, now),
         _ => Ok(()),
     }
 }
@@ -152,8 +152,7 @@ fn take_from(
 fn take_from_trash(
     tx: &mut Tx<'_>,
     node: &mut Node,
-    number: i64,
-    id: String,
+    (number, born_at, id): (i64, Option<BootClock>, String),
     before: &Node,
     now: Timestamp,
 ) -> Result<(), TreeError> {
@@ -170,7 +169,7 @@ fn take_from_trash(
         mtime_secs: trashed.modified.map_or(0, |m| m.as_box_holds().secs),
     };
     let btime = trashed.created.unwrap_or(node.attr.btime);
-    let theirs = Identity { number, born_at: None, box_id: Some(id), base: Some(base), btime, pending: Vec::new() };
+    let theirs = Identity { number, born_at, box_id: Some(id), base: Some(base), btime, pending: Vec::new() };
     receive(tx, node, theirs)?;
     lies_in_trash(tx, node)?;
     tx.put(node)?;
@@ -221,9 +220,10 @@ pub(super) fn replaces(
     if may_take(tx, node)? || both_old { swap(tx, node, holder) } else { Ok(()) }
 }
 
-/// Two files exchange their names: where one of them may be a step of a save, the identities stay with the names.
+/// Two files exchange their names: where one of them may be a step of a save, the identities stay with the names; but what one has taken
+/// from the other comes home.
 pub(super) fn exchange(tx: &mut Tx<'_>, a: &mut Node, b: &mut Node) -> Result<(), TreeError> {
-    if !a.is_file() || !b.is_file() {
+    if !a.is_file() || !b.is_file() || taken_from(tx, a)? == Some(b.ino) || taken_from(tx, b)? == Some(a.ino) {
         return Ok(());
     }
     let (a_in_box, b_in_box) = (is_in_box(tx, a)?, is_in_box(tx, b)?);

@@ -38,6 +38,7 @@ mod sessions;
 #[cfg(test)]
 mod simulated;
 mod store;
+mod symlinks;
 mod undo;
 mod xattrs;
 

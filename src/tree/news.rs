@@ -11,7 +11,7 @@ use super::remote::{self, Remote};
 use super::rivals::{collide, give_way, is_there, rival, step_aside, vacate};
 use super::rows;
 use super::store::{MAX_DEPTH, Tree, Tx};
-use crate::base::{BoxId, ContentId, Ino, ItemKind, Timestamp, shown_name};
+use crate::base::{BoxId, ContentId, Ino, ItemKind, Timestamp, link_name, shown_name};
 use rusqlite::params;
 
 /// What followed from news.
@@ -279,6 +279,10 @@ fn update_one(
         learned.invalid.push(shown_entry(&node));
     }
     learned.invalid.push(Invalidation::Data { ino: node.ino });
+    if node.base != before.base && link_name(&node.name).is_some() {
+        // Whether it is shown as a link, and so under which name, hangs on its bytes.
+        learned.invalid.push(shown_entry(&node));
+    }
     if node.content != before.content
         && let Some(content) = before.content
     {

@@ -1,7 +1,7 @@
 //! Everything that decides what happens to one dirty node next, read in one go.
 
 use super::attempts::{self, Attempt};
-use super::contents::{self, ContentRow};
+use super::contents::{self, ContentRow, ContentState};
 use super::error::TreeError;
 use super::node::{Hold, Node, NodeKind, Presence};
 use super::remote::{self, Remote};
@@ -89,11 +89,11 @@ impl Tree {
             _ => Inside::Nothing,
         };
         let deleted_file = node.presence == Presence::Deleted && node.is_file();
+        let needed = node.is_file() && is_needed(db, &node, remote.as_ref())?;
         let name_wanted = match &remote {
-            Some(remote) if inside == Inside::Leaving || deleted_file => is_name_wanted(db, remote)?,
+            Some(remote) if inside == Inside::Leaving || deleted_file => is_name_wanted(db, remote, needed)?,
             _ => false,
         };
-        let needed = node.is_file() && is_needed(db, &node, remote.as_ref())?;
         let attempts = open_attempts(db, &node, parent.id.as_deref())?;
         Ok(Some(Picture { node, parent, remote, content, attempts, slot, inside, name_wanted, needed }))
     }
@@ -183,13 +183,15 @@ fn what_is(db: &Connection, item: &Remote, folder: &str) -> Result<Inside, TreeE
     })
 }
 
-/// Whether a live node is to have the name of `item` there: for a file one that Box has, or one whose bytes the item has.
-fn is_name_wanted(db: &Connection, item: &Remote) -> Result<bool, TreeError> {
+/// Whether a live node is to have the name of `item` there: for a file one that Box has, or one whose bytes the item has; where the item
+/// itself waits for another file (`needed`), which may wait for a copy, any copy.
+fn is_name_wanted(db: &Connection, item: &Remote, needed: bool) -> Result<bool, TreeError> {
     let folder = item.parent.clone().map(|id| rows::by_item(db, &BoxId::folder(id))).transpose()?.flatten();
     let Some(folder) = folder else { return Ok(false) };
     for node in rows::folding(db, folder.ino, &item.name)? {
         let content = node.content.map(|id| contents::get(db, id)).transpose()?.flatten();
-        let copies = content.and_then(|c| c.origin).is_some_and(|origin| origin.file_id == item.id.id);
+        let is_copy = needed && content.as_ref().is_some_and(|c| c.state == ContentState::Clean);
+        let copies = is_copy || content.and_then(|c| c.origin).is_some_and(|origin| origin.file_id == item.id.id);
         if item.id.is_folder() || node.box_id.is_some() || copies {
             return Ok(true);
         }

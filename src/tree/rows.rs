@@ -1,5 +1,6 @@
 //! Nodes as rows: the one place that knows the columns of `nodes`.
 
+use super::attempts;
 use super::error::TreeError;
 use super::node::{Attr, Base, Hold, Node, NodeKind, Presence};
 use crate::base::{BootClock, BoxId, ContentId, Ino, LocalOnlyNames, Sha1Digest, Timestamp, fold};
@@ -103,7 +104,7 @@ pub(super) fn put(db: &Connection, node: &mut Node, local_only: &LocalOnlyNames)
         (false, Some(Hold::LocalOnly)) => node.hold = None,
         (false, _) => {}
     }
-    let dirty = node.is_dirty(parent_id(db, node)?.as_deref());
+    let dirty = node.is_dirty(parent_id(db, node)?.as_deref()) || attempts::any_unknown(db, node.ino)?;
     node.dirty_since = match (dirty, node.dirty_since) {
         (false, _) => None,
         (true, Some(since)) => Some(since),

@@ -131,6 +131,10 @@ impl Inner {
         &self.db
     }
 
+    pub(super) fn keeps_here(&self, name: &str) -> bool {
+        self.local_only.hold_for(name)
+    }
+
     pub(super) fn node(&mut self, ino: Ino) -> Result<Node, TreeError> {
         if let Some(node) = self.hot.get(&ino) {
             return Ok(node.clone());

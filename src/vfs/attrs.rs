@@ -13,6 +13,9 @@ use std::time::Duration;
 /// Set-user-id and set-group-id.
 const PRIVILEGE_BITS: u32 = 0o6000;
 
+/// What every file system says of a symbolic link, and nobody looks at.
+const LINK_MODE: u32 = 0o777;
+
 impl Vfs {
     /// The attributes of an inode, and how long the kernel may believe them.
     pub fn getattr(&self, ino: Ino, _fh: Option<Fh>) -> Result<(Attr, Duration)> {
@@ -73,10 +76,14 @@ impl Vfs {
         let (kind, nlink) = match node.kind {
             NodeKind::Folder => (FileKind::Folder, 2),
             NodeKind::Symlink => (FileKind::Symlink, 1),
+            NodeKind::File if open.is_none() && self.reads_as_link(node)? => (FileKind::Symlink, 1),
             NodeKind::File | NodeKind::WebLink => (FileKind::File, 1),
         };
         let nlink = if node.presence == Presence::Deleted { 0 } else { nlink };
         let mut attr = self.shown(node.ino, kind, nlink, &node.attr);
+        if kind == FileKind::Symlink {
+            attr.mode = LINK_MODE;
+        }
         if node.kind == NodeKind::WebLink {
             attr.size = self.bookmark(node)?.len() as u64;
         }

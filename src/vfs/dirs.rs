@@ -5,12 +5,16 @@ use super::handles::Handle;
 use super::past::is_past;
 use super::state::Vfs;
 use super::types::{DirEntry, Fh, FileKind, OpenedFolder};
-use crate::base::{Ino, shown_name};
+use crate::base::Ino;
 use std::ffi::OsString;
 use std::time::Instant;
 
 /// Children read from the database at once: about what fits into one buffer of the kernel's.
 pub(super) const PAGE: usize = 128;
+
+/// The kernel fails the listing of a folder with a longer name (`FUSE_NAME_MAX` in fs/fuse/fuse_i.h). Names that keep to Box's limit of
+/// 255 characters are never so long, escaped or not.
+const LONGEST_SHOWN: usize = 1024;
 
 /// The offsets after `.` and `..`. A child's is its inode number and one, so that it stays right while names come and go;
 /// the root is 1 and nobody's child, so these two are free.
@@ -28,8 +32,9 @@ impl Vfs {
             return Err(VfsError::NotDirectory);
         }
         let keep = self.listings.open(ino, changes, Instant::now(), self.lifetime());
-        // A folder that is to be listed again is read again.
-        Ok(OpenedFolder { fh: self.handles.add(Handle::Folder(ino)), keep: keep && node.complete })
+        // A folder that is to be listed again is read again; so is one in which bytes decide about names (`links.rs`).
+        let keep = keep && node.complete && !self.settings.links;
+        Ok(OpenedFolder { fh: self.handles.add(Handle::Folder(ino)), keep })
     }
 
     /// Hands the names after `offset` to `add`, until that says that its buffer is full and did not take the last one. A folder
@@ -61,7 +66,15 @@ impl Vfs {
         loop {
             for node in &page {
                 let entry = self.entry_of(node)?;
-                let name = OsString::from(shown_name(&node.name).into_owned());
+                let name = OsString::from(self.name_of(node)?);
+                if name.len() > LONGEST_SHOWN {
+                    log::debug!(
+                        "the kernel takes no name of {} bytes: item {:?} is not shown",
+                        name.len(),
+                        node.item()
+                    );
+                    continue;
+                }
                 let next_offset = node.ino.0 + 1;
                 let attr = Some((entry.attr, entry.ttl));
                 if add(DirEntry { ino: node.ino, next_offset, kind: entry.attr.kind, name, attr }) {
@@ -89,7 +102,10 @@ impl Vfs {
         self.tree.sync().map_err(|e| self.tree_error(e))
     }
 
+    /// A page of a folder, of which it is known what is a link.
     pub(super) fn children(&self, ino: Ino, after: Ino) -> Result<Vec<crate::tree::Node>> {
-        self.tree.children(ino, after, PAGE).map_err(|e| self.tree_error(e))
+        let page = self.tree.children(ino, after, PAGE).map_err(|e| self.tree_error(e))?;
+        self.await_links(&page)?;
+        Ok(page)
     }
 }

@@ -50,7 +50,7 @@ impl Vfs {
         let parts = path.split('/').filter(|part| !part.is_empty());
         parts
             .map(|part| existing_name(OsStr::new(part)))
-            .try_fold(Ino::ROOT, |at, name| Ok(self.child(at, &name?)?.ino))
+            .try_fold(Ino::ROOT, |at, name| Ok(self.named(at, &name?)?.ino))
     }
 
     /// The node itself.

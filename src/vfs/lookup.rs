@@ -17,7 +17,7 @@ impl Vfs {
         self.revalidate(parent)?;
         let missing = Looked::Missing { ttl: self.lifetime() };
         let Ok(name) = existing_name(name) else { return Ok(missing) };
-        match self.child(parent, &name) {
+        match self.named(parent, &name) {
             Ok(node) => self.entry_of(&node).map(Looked::Found),
             // An item of Box of this name comes first: the view must hide nothing.
             Err(VfsError::NotFound) if is_view(parent, &name) => self.view().map(Looked::Found),

@@ -16,6 +16,7 @@ mod handles;
 mod inodes;
 mod io;
 mod keep;
+mod links;
 mod listings;
 mod lookup;
 mod names;

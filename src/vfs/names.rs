@@ -4,12 +4,10 @@ use super::error::{Result, VfsError};
 use super::past::{is_past, is_view};
 use super::state::{Vfs, allow, existing_name, fresh_name, now};
 use super::types::{Caller, Entry};
-use crate::base::Ino;
+use crate::base::{Ino, MAX_TARGET_BYTES, link_name};
 use crate::tree::{NewNode, Node, NodeKind, RenameHow};
 use std::ffi::OsStr;
 
-/// Longest target of a symlink, as in the kernel.
-const MAX_TARGET_BYTES: usize = 4095;
 /// What desktops make for deleted files; Box has its own trash.
 const TRASH_PREFIX: &[u8] = b".Trash";
 /// The part of a mode that says what is made.
@@ -36,20 +34,36 @@ impl Vfs {
         self.entry_of(&node)
     }
 
-    /// Kept on this machine: Box has no symlinks.
+    /// Kept on this machine, or a small file in Box (`links.rs`): Box has no symlinks.
     pub fn symlink(&self, parent: Ino, name: &OsStr, target: &[u8], caller: &Caller) -> Result<Entry> {
         if target.is_empty() || target.len() > MAX_TARGET_BYTES {
             return Err(VfsError::NameTooLong);
         }
-        let node = self.make(parent, name, NodeKind::Symlink, 0o777, Some(target), caller)?;
+        let node = match self.stored_link(fresh_name(name)?, target)? {
+            Some(file) => {
+                self.changeable()?;
+                self.not_in_past(parent)?;
+                self.must_be_free(parent, name)?;
+                self.leaves_the_view(parent, fresh_name(name)?)?;
+                self.await_room()?;
+                self.make_link(parent, &file, target, caller)?
+            }
+            None => self.make(parent, name, NodeKind::Symlink, 0o777, Some(target), caller)?,
+        };
+        self.asks.changed(node.ino);
         self.entry_of(&node)
     }
 
     pub fn readlink(&self, ino: Ino) -> Result<Vec<u8>> {
-        if is_past(ino) || self.node(ino)?.kind != NodeKind::Symlink {
+        if is_past(ino) {
             return Err(VfsError::Invalid);
         }
-        self.tree.target(ino).map_err(|e| self.tree_error(e))
+        let node = self.node(ino)?;
+        match node.kind {
+            NodeKind::Symlink => self.tree.target(ino).map_err(|e| self.tree_error(e)),
+            NodeKind::File => self.target_of(&node),
+            NodeKind::Folder | NodeKind::WebLink => Err(VfsError::Invalid),
+        }
     }
 
     /// Takes the name of a file away. Who has the file open keeps it until the last release.
@@ -67,21 +81,23 @@ impl Vfs {
         self.changeable()?;
         self.not_in_past(parent)?;
         self.not_in_past(new_parent)?;
-        let from = existing_name(name)?;
-        // A name that Box would not take is right where it exists already.
-        let to = match how {
-            _ if new_name == name => from.clone(),
-            RenameHow::Exchange => existing_name(new_name)?,
-            RenameHow::Replace | RenameHow::NoReplace => fresh_name(new_name)?.to_owned(),
-        };
-        let node = self.child_to_change(parent, &from)?;
+        let node = self.child_to_change(parent, &existing_name(name)?)?;
         allow(self.rights(&node)?.rename)?;
-        self.leaves_the_view(new_parent, &to)?;
         if parent != new_parent {
             self.may_add_to(new_parent)?;
         }
-        let renamed = self.tree.rename(parent, &from, new_parent, &to, how, now()).map_err(|e| self.tree_error(e))?;
-        let touched = [Some(renamed.moved), renamed.replaced, renamed.exchanged];
+        // A name that Box would not take is right where it exists already.
+        let to = match how {
+            _ if new_name == name => existing_name(name)?,
+            RenameHow::Exchange => existing_name(new_name)?,
+            RenameHow::Replace | RenameHow::NoReplace => fresh_name(new_name)?.to_owned(),
+        };
+        self.leaves_the_view(new_parent, &to)?;
+        let (to, gone) = self.destination(&node, new_parent, &to, how)?;
+        let renamed =
+            self.tree.rename(parent, &node.name, new_parent, &to, how, now()).map_err(|e| self.tree_error(e))?;
+        let deleted = gone.map(|name| self.tree.unlink(new_parent, &name, now()).map_err(|e| self.tree_error(e)));
+        let touched = [Some(renamed.moved), renamed.replaced, renamed.exchanged, deleted.transpose()?];
         touched.iter().flatten().for_each(|node| {
             self.identify_again(node);
             self.asks.changed(node.ino);
@@ -101,7 +117,12 @@ impl Vfs {
     ) -> Result<Node> {
         self.changeable()?;
         self.not_in_past(parent)?;
+        self.must_be_free(parent, name)?;
         let name = fresh_name(name)?;
+        if self.settings.links && kind == NodeKind::File && link_name(name).is_some() {
+            // Its bytes could make it a link, of another name, while it is open.
+            return Err(VfsError::Invalid);
+        }
         self.leaves_the_view(parent, name)?;
         self.may_add_to(parent)?;
         if kind == NodeKind::File {
@@ -122,9 +143,9 @@ impl Vfs {
     ) -> Result<()> {
         self.changeable()?;
         self.not_in_past(parent)?;
-        let name = existing_name(name)?;
-        allow(self.rights(&self.child_to_change(parent, &name)?)?.delete)?;
-        let node = delete(&name).map_err(|e| self.tree_error(e))?;
+        let node = self.child_to_change(parent, &existing_name(name)?)?;
+        allow(self.rights(&node)?.delete)?;
+        let node = delete(&node.name).map_err(|e| self.tree_error(e))?;
         crate::base::failpoint("unlink.noted");
         self.asks.changed(node.ino);
         Ok(())
@@ -132,7 +153,7 @@ impl Vfs {
 
     /// The child, unless that is the view of old versions.
     fn child_to_change(&self, parent: Ino, name: &str) -> Result<Node> {
-        match self.child(parent, name) {
+        match self.named(parent, name) {
             Err(VfsError::NotFound) if is_view(parent, name) => Err(VfsError::ReadOnly),
             found => found,
         }

@@ -33,10 +33,13 @@ impl Vfs {
         };
         let Some(node) = made else {
             // Exists under this very name, or only Box cannot tell the two apart.
-            let node = self.child(parent, &existing_name(name)?).map_err(|e| match e {
+            let node = self.named(parent, &existing_name(name)?).map_err(|e| match e {
                 VfsError::NotFound => VfsError::Exists,
                 other => other,
             })?;
+            if self.is_shown_as_link(&node)? {
+                return Err(VfsError::Exists);
+            }
             let opened = self.open(node.ino, how, caller)?;
             return Ok((self.entry_of(&self.node(node.ino)?)?, opened));
         };

@@ -8,6 +8,7 @@ use super::doubt::Revalidated;
 use super::error::{Result, VfsError};
 use super::handles::Handles;
 use super::inodes::Inodes;
+use super::links::Tried;
 use super::listings::Listings;
 use super::past::Past;
 use super::quota::Doubt;
@@ -18,6 +19,7 @@ use super::unrecorded::Unrecorded;
 use crate::base::{BoxId, Ino, NameError, Timestamp, boot_id, box_name, check_name};
 use crate::content::Content;
 use crate::tree::{Ask, Node, Rights, Tree, TreeError};
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +38,8 @@ pub struct Settings {
     pub owner: ShownOwner,
     /// When close(2) and fsync(2) of a written file return.
     pub durability: Durability,
+    /// Symbolic links are small files in Box (`links.rs`).
+    pub links: bool,
 }
 
 /// `uid=`, `gid=` and `umask=` of the mount; `None` shows what is kept.
@@ -69,6 +73,7 @@ pub struct Vfs {
     pub(super) doubt: Doubt,
     pub(super) full_since: FullSince,
     pub(super) unrecorded: Unrecorded,
+    pub(super) tried: Tried,
     pub(super) past: Arc<Past>,
     pub(super) revalidated: Revalidated,
     pub(super) readers: Readers,
@@ -90,6 +95,7 @@ impl Vfs {
             doubt: Doubt::default(),
             full_since: FullSince::default(),
             unrecorded: Unrecorded::default(),
+            tried: Tried::default(),
             past: Arc::default(),
             revalidated: Revalidated::default(),
             readers: Readers::default(),
@@ -146,9 +152,9 @@ pub(super) fn allow(allowed: bool) -> Result<()> {
     if allowed { Ok(()) } else { Err(VfsError::Denied) }
 }
 
-/// The box name for an item that may exist. No item has a name that is not text.
+/// The box name for an item that may exist. No item has a name that is not text, or a shown name that is none.
 pub(super) fn existing_name(shown: &OsStr) -> Result<String> {
-    Ok(box_name(shown.to_str().ok_or(VfsError::NotFound)?).into_owned())
+    shown.to_str().and_then(box_name).map(Cow::into_owned).ok_or(VfsError::NotFound)
 }
 
 /// The box name for an item to be.

@@ -15,7 +15,7 @@ killed between the steps, and with Box out of reach until the save is over. In e
 description are still there, and bytes and time are right.
 
 *Versions* are those that Box gets of the document: in one go, and, where it differs, with pauses between the steps. *Calls* are those that
-change something in Box, in one go.
+change something in Box, in one go, and as many when Box was out of reach meanwhile.
 
 | pattern | program | versions | calls | left beside it in Box |
 |---|---|---|---|---|

@@ -21,6 +21,7 @@ in_both_modes!(
     walks_and_prefetch_among_faults_find_every_name,
     a_pin_among_faults_has_every_byte,
     what_others_do_among_faults_is_seen,
+    small_files_in_archives_and_old_versions_among_faults_are_right,
 );
 
 /// Every kind of fault, together in one request of twenty. Bytes alone come wrong: the rest is protected by TLS.
@@ -180,4 +181,27 @@ fn what_others_do_among_faults_is_seen(mode: Mode) {
         let read = || in_the_end(|| std::fs::read(mount.at(&path[1..])));
         eventually(path, PATIENCE, || sha1_hex(&read()) == *digest);
     }
+}
+
+fn small_files_in_archives_and_old_versions_among_faults_are_right(mode: Mode) {
+    let world = World::with(mode, small_box());
+    for n in 0..450_u64 {
+        let path = format!("/small/{}/{n}", n % 7);
+        world.emulator.act().write_file(&path, &bytes_of(900 + n as usize, 1_000 + n)).unwrap();
+        world.emulator.act().write_file(&path, &bytes_of(1_000 + n as usize, n)).unwrap();
+    }
+    let mount = with_faults(&world, 6);
+    let wanted = "450 files";
+    eventually("all of the pin is here", PATIENCE, || {
+        let ran = mount.command(&["pin"], "small");
+        ran.code == Some(0) && ran.stdout.contains(wanted)
+    });
+    for n in (0..450_u64).step_by(15) {
+        let path = format!("small/{}/{n}", n % 7);
+        assert!(in_the_end(|| std::fs::read(mount.at(&path))) == bytes_of(1_000 + n as usize, n), "{path}");
+        let versions = mount.at(".boxfs-versions").join(&path);
+        let old = in_the_end(|| std::fs::read_dir(&versions)?.next().ok_or(std::io::ErrorKind::NotFound)?);
+        assert!(in_the_end(|| std::fs::read(old.path())) == bytes_of(900 + n as usize, 1_000 + n), "{path}");
+    }
+    assert!(!world.requests("POST", "/2.0/zip_downloads").is_empty());
 }

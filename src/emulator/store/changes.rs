@@ -60,15 +60,25 @@ impl Store {
         self.allow(who, Key::folder(parent), Act::Upload)?;
         let name = self.accept_name(name, kind)?;
         self.check_free(who, parent, &name, None, false)?;
-        let key = Key { kind, id: self.next_id(kind) };
         let mut item = self.blank_item(&name, parent, who.user);
         if let Some(url) = url {
             item.extra_mut().url = url.to_owned();
         }
+        Ok(self.enter(who, kind, item))
+    }
+
+    /// A folder whose name is right.
+    pub(in crate::emulator) fn new_folder(&mut self, who: &Who, parent: u64, name: &str) -> Key {
+        let item = self.blank_item(name, parent, who.user);
+        self.enter(who, Kind::Folder, item)
+    }
+
+    fn enter(&mut self, who: &Who, kind: Kind, item: Item) -> Key {
+        let key = Key { kind, id: self.next_id(kind) };
         self.items.insert(key, item);
         self.attach(key);
         self.tell("ITEM_CREATE", key, who.user);
-        Ok(key)
+        key
     }
 
     /// Changes an item. A move ignores the precondition, as Box does (API.md 3.6).

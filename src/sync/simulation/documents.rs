@@ -30,11 +30,16 @@ pub struct Documents {
     pub now_ms: u64,
     /// Files that Box has, or may have, as the last step found it.
     pub in_box: BTreeSet<u64>,
+    /// Deleted files that stand for documents in Box that a living file gave up for another.
+    pub ghosts: BTreeSet<u64>,
 }
 
 /// What a name remembers.
 #[derive(Debug, Clone, Copy)]
 pub struct LeftName(Left);
+
+/// Numbers that no file has.
+const FIRST_GHOST: u64 = 1 << 60;
 
 const REMEMBERED_MS: u64 = 30_000;
 const YOUNG_MS: u64 = 600_000;
@@ -60,6 +65,16 @@ impl Documents {
         (mine && left.at_ms + YOUNG_MS >= self.now_ms).then_some(left.holder)
     }
 
+    /// Whether the document of the file may go to another by the rules: back to the file it was taken from, or to one that is made under a
+    /// name that it left a moment ago.
+    pub fn is_claimed(&self, file: u64, place: Place<'_>) -> bool {
+        let elsewhere = |at: &(u64, String)| (at.0, at.1.as_str()) != place;
+        let lately = |left: &Left| left.at_ms + REMEMBERED_MS >= self.now_ms;
+        let mine = |left: &Left| left.document.number == self.of[&file].number;
+        let remembered = self.left.iter().any(|(at, LeftName(left))| elsewhere(at) && mine(left) && lately(left));
+        remembered || self.taken_from(file, place).is_some()
+    }
+
     /// A file is about to be deleted.
     pub fn gives_back(&mut self, file: u64, place: Place<'_>, is_named: impl Fn(u64) -> bool) {
         if let Some(holder) = self.taken_from(file, place).filter(|holder| is_named(*holder)) {
@@ -82,11 +97,15 @@ impl Documents {
         if is_named(owner) {
             let taken = self.of[&owner];
             self.left.insert((folder, name.to_owned()), LeftName(Left { taken: true, ..left }));
+            self.bury(file);
             self.born(owner);
             self.of.insert(file, taken);
             self.swap_presence(file, owner);
         } else {
             self.swap(file, owner);
+            if self.in_box.contains(&owner) {
+                self.ghosts.insert(owner);
+            }
         }
     }
 
@@ -102,10 +121,22 @@ impl Documents {
         }
     }
 
-    pub fn exchange(&mut self, a: u64, b: u64) {
+    /// Two files, each at its place, are exchanged.
+    pub fn exchange(&mut self, (a, a_place): (u64, Place<'_>), (b, b_place): (u64, Place<'_>)) {
+        let comes_home = self.taken_from(a, a_place) == Some(b) || self.taken_from(b, b_place) == Some(a);
         let stays = |x, y| self.may_take(x) && self.in_box.contains(&y);
-        if stays(a, b) || stays(b, a) {
+        if !comes_home && (stays(a, b) || stays(b, a)) {
             self.swap(a, b);
+        }
+    }
+
+    /// The document of `file`, which is about to get another, is deleted, and can be taken again like that of a deleted file.
+    fn bury(&mut self, file: u64) {
+        if self.in_box.contains(&file) {
+            let ghost = FIRST_GHOST + self.next;
+            self.of.insert(ghost, self.of[&file]);
+            self.ghosts.insert(ghost);
+            self.in_box.insert(ghost);
         }
     }
 
@@ -128,10 +159,11 @@ impl Documents {
         let (in_a, in_b) = (self.in_box.contains(&a), self.in_box.contains(&b));
         for (file, there) in [(a, in_b), (b, in_a)] {
             if there {
-                self.in_box.insert(file)
+                self.in_box.insert(file);
             } else {
-                self.in_box.remove(&file)
-            };
+                self.in_box.remove(&file);
+                self.ghosts.remove(&file);
+            }
         }
     }
 }

@@ -15,10 +15,15 @@ impl World {
             return Ok(());
         }
         let (is, should) = match *step {
-            Step::Save(path, mark, empty) => return self.save(path, mark, empty),
+            Step::Save(path, mark, empty) => return self.save(step, (path, mark, empty)),
             Step::Open(slot, path) => return self.open(slot, path, false).map(drop),
             Step::Put(slot, mark) => return self.put(slot, mark),
-            Step::Close(slot) => return self.close(slot),
+            Step::Close(slot) => {
+                if self.open.contains_key(&slot) {
+                    self.done.note(step);
+                }
+                return self.close(slot);
+            }
             Step::Rename(from, to) => (self.rename(from, to, RenameHow::Replace), self.posix.rename(from, to)),
             Step::Exchange(a, b) => (self.rename(a, b, RenameHow::Exchange), self.posix.exchange(a, b)),
             Step::Unlink(path) => (self.unlink(path), self.posix.unlink(path)),
@@ -27,7 +32,12 @@ impl World {
             Step::Touch(path, to) => (self.touch(path, to), self.posix.touch(path, i64::from(to))),
             _ => unreachable!("not a program's step: {step:?}"),
         };
-        self.agree(step, is, should)
+        let worked = is.is_ok();
+        self.agree(step, is, should)?;
+        if worked {
+            self.done.note(step);
+        }
+        Ok(())
     }
 
     fn agree<T, U>(&self, step: &Step, is: Outcome<T>, should: Result<U, Refused>) -> Verdict {
@@ -117,11 +127,12 @@ impl World {
         Ok(())
     }
 
-    fn save(&mut self, path: Path, mark: u8, empty: bool) -> Verdict {
+    fn save(&mut self, step: &Step, (path, mark, empty): (Path, u8, bool)) -> Verdict {
         const SLOT: u8 = u8::MAX;
         if self.open(SLOT, path, empty)? {
             self.put(SLOT, mark)?;
             self.close(SLOT)?;
+            self.done.note(step);
         }
         Ok(())
     }

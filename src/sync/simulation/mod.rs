@@ -11,9 +11,11 @@ mod disk;
 mod documents;
 mod ending;
 mod generate;
+mod ids;
 mod local;
 mod posix;
 mod regressions;
+mod saves;
 mod step;
 mod world;
 
@@ -48,15 +50,16 @@ fn kind(verdict: &Verdict) -> Option<String> {
     verdict.as_ref().err().map(|wrong| wrong.chars().take(10).collect())
 }
 
-fn seeds() -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("BOXFS_SIM_SEEDS") else { return SEEDS };
+/// Those of the environment, or `all`.
+fn seeds_or(all: std::ops::Range<u64>) -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("BOXFS_SIM_SEEDS") else { return all };
     let (from, to) = text.split_once("..").expect("FROM..TO");
     from.parse().expect("a number")..to.parse().expect("a number")
 }
 
 fn search(shared: bool) {
     let mut failed = Vec::new();
-    for seed in seeds() {
+    for seed in seeds_or(SEEDS) {
         let trace = generate::trace(seed, shared);
         let first = verdict(&trace);
         if first.is_ok() {

@@ -175,6 +175,12 @@ impl Posix {
         Ok(())
     }
 
+    /// The file at `path`, if its document is its own and stays so.
+    pub fn owner(&self, path: &str) -> Outcome<u64> {
+        let (file, place) = (self.find(path)?, self.place(path)?);
+        if self.documents.is_claimed(file, place) { Err(Refused) } else { Ok(file) }
+    }
+
     /// The files that have names, with their paths.
     pub fn files(&self) -> Vec<(String, u64)> {
         let paths = self.snapshot().into_iter().filter(|(_, seen)| *seen != Seen::Folder).map(|(path, _)| path);
@@ -240,7 +246,7 @@ impl Posix {
             return Err(Refused);
         }
         if self.is_file(x) && self.is_file(y) {
-            self.documents.exchange(x, y);
+            self.documents.exchange((x, (a_folder, a_name)), (y, (b_folder, b_name)));
         }
         self.names_mut(a_folder).insert(a_name.to_owned(), y);
         self.names_mut(b_folder).insert(b_name.to_owned(), x);

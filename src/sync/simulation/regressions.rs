@@ -83,3 +83,45 @@ fn regression_a_seal_that_a_writer_overtook_does_not_make_the_bytes_clean() {
 fn regression_an_item_without_a_node_that_is_gone_leaves_its_name() {
     ends_well(&[List(""), TheySave("b", 11), Save("b", 12, true), Do(0, Fine), TheyDelete("b")]);
 }
+
+#[test]
+fn regression_a_temporary_file_that_comes_back_from_the_trash_is_one_still() {
+    let saved = [Save("doc.tmp", 37, true), Rename("doc.tmp", "doc"), Save("doc.tmp", 37, true), Hurry];
+    let gone = [Do(0, Fine), Hear(0), Do(0, Fine), Hear(0), Unlink("doc.tmp"), Compare];
+    ends_well(&[&saved[..], &gone, &[Save("doc.tmp", 51, true), Rename("doc.tmp", "doc")]].concat());
+}
+
+#[test]
+fn regression_two_young_files_that_swap_their_names_by_three_renames_settle() {
+    let two =
+        [Save("doc", 200, true), Rename("doc", "doc.away"), Rename("doc.away", "doc~"), Open(0, "doc"), Wait(16000)];
+    let swapped = [Rename("doc", "doc.away"), Rename("doc~", "doc"), Rename("doc.away", "doc~")];
+    ends_well(&[&two[..], &[Close(0), Wait(22000), Compare], &swapped].concat());
+}
+
+#[test]
+fn regression_a_rename_whose_answer_was_lost_and_that_was_taken_back_is_found_out() {
+    let saved = [Save("a", 1, true), Hurry, Do(0, Fine), Hear(0), Do(0, Fine), Hear(0), Rename("a", "b"), Wait(2000)];
+    ends_well(&[&saved[..], &[Do(0, Fine), Do(0, Fine), Do(0, AnswerLost), Rename("b", "a")]].concat());
+    ends_well(&[&saved[..], &[Do(0, Fine), Do(0, Fine), Rename("b", "a"), Do(0, AnswerLost), Crash]].concat());
+}
+
+#[test]
+fn regression_a_delete_on_its_way_when_the_engine_dies_is_found_out() {
+    let saved =
+        [Mkdir("d"), Hurry, Do(0, Fine), Hear(0), Open(0, "d/a"), Close(0), Wait(2000), Do(0, Fine), Do(0, Fine)];
+    ends_well(&[&saved[..], &[Hear(0), Do(0, Fine), Unlink("d/a"), Hear(0), Crash]].concat());
+    ends_well(&[
+        Mkdir("d"),
+        Compare,
+        Open(0, "d/a"),
+        Close(0),
+        Wait(2000),
+        Do(0, Fine),
+        Hear(0),
+        Do(0, Fine),
+        Unlink("d/a"),
+        Hear(0),
+        Crash,
+    ]);
+}

@@ -35,6 +35,12 @@ pub enum Step {
     Tell(u8),
     /// Everything is done at once.
     Hurry,
+    /// Everything settles, and names, ids and bytes are compared: the mount's, Box's, and those of the model.
+    Compare,
+    /// Which document is here is remembered, if Box has it.
+    Mark(Path),
+    /// The file that is here is the remembered document.
+    IsMarked(Path),
     /// Somebody else changes Box.
     TheySave(Path, u8),
     TheyRename(Path, Path),

@@ -3,7 +3,7 @@
 use super::cloud::Cloud;
 use super::disk::Disk;
 use super::posix::{Posix, Seen, Snapshot};
-use super::step::{Fault, Step};
+use super::step::{Fault, Path, Step};
 use crate::base::{AttemptId, BootClock, BoxId, ContentId, Ino, Timestamp};
 use crate::box_api::{ApiError, Item, Meaning};
 use crate::sync::call::{Call, Target};
@@ -43,6 +43,27 @@ pub struct OpenFile {
     pub posix: u64,
 }
 
+/// What programs did to names and bytes, of what the model says was possible.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Done {
+    pub saves: usize,
+    pub renames: usize,
+    pub exchanges: usize,
+    pub deletes: usize,
+}
+
+impl Done {
+    pub fn note(&mut self, step: &Step) {
+        match step {
+            Step::Save(..) | Step::Close(_) => self.saves += 1,
+            Step::Rename(..) => self.renames += 1,
+            Step::Exchange(..) => self.exchanges += 1,
+            Step::Unlink(_) => self.deletes += 1,
+            _ => {}
+        }
+    }
+}
+
 pub struct World {
     pub tree: Arc<Tree>,
     pub disk: Arc<Mutex<Disk>>,
@@ -68,10 +89,16 @@ pub struct World {
     pub moves: usize,
     /// Deletions that left when a program had asked for them.
     deletes: BTreeSet<AttemptId>,
+    /// What programs did with success.
+    pub done: Done,
     /// The node of each file of the POSIX model.
     pub inos: BTreeMap<u64, Ino>,
     /// The id that each document has in Box.
-    ids: BTreeMap<u64, String>,
+    pub ids: BTreeMap<u64, String>,
+    /// Ids that Box did not give back out of its trash.
+    pub kept_back: BTreeSet<String>,
+    /// The document of the last `Step::Mark`.
+    pub marked: Option<(Path, u64)>,
     /// Events told.
     heard: u64,
     /// The next event finds the engine dying before this transaction.
@@ -91,6 +118,11 @@ fn core(tree: &Arc<Tree>, disk: &Arc<Mutex<Disk>>) -> Core {
     Core::new(tree.clone(), "me".to_owned(), probe(disk.clone()), Box::new(|| 0.5))
 }
 
+/// Both clocks of the machine go together.
+fn boot_clock(now: Timestamp) -> BootClock {
+    BootClock(now.to_nanos() as u64 / 1_000_000)
+}
+
 impl World {
     pub fn new(shared: bool) -> World {
         let tree = Arc::new(Tree::in_memory().expect("a database in memory"));
@@ -99,14 +131,15 @@ impl World {
         tree.end_listing(Ino::ROOT, listing, Timestamp::default(), 10).expect("an end");
         let disk = Arc::default();
         let core = core(&tree, &disk);
-        tree.set_boot_clock(BootClock(0));
+        let now = Timestamp::new(1_700_000_000, 0);
+        tree.set_boot_clock(boot_clock(now));
         World {
             tree,
             disk,
             cloud: Cloud::default(),
             posix: Posix::default(),
             core,
-            now: Timestamp::new(1_700_000_000, 0),
+            now,
             tasks: Vec::new(),
             outcomes: Vec::new(),
             open: BTreeMap::new(),
@@ -117,8 +150,11 @@ impl World {
             faults: 0,
             foreign_edits: 0,
             moves: 0,
+            done: Done::default(),
             inos: BTreeMap::new(),
             ids: BTreeMap::new(),
+            kept_back: BTreeSet::new(),
+            marked: None,
             deletes: BTreeSet::new(),
             heard: 0,
             doomed: None,
@@ -137,7 +173,7 @@ impl World {
     /// Time passes, for both clocks.
     pub fn pass(&mut self, span: Duration) {
         self.now = self.now.after(span);
-        self.tree.set_boot_clock(BootClock(self.now.to_nanos() as u64 / 1_000_000));
+        self.tree.set_boot_clock(boot_clock(self.now));
     }
 
     /// Something happens to the engine.
@@ -148,9 +184,13 @@ impl World {
         if let Some(transactions) = self.doomed.take() {
             self.tree.break_after(transactions);
         }
+        let is_answer = matches!(event, Event::Answered { .. });
         let applied = self.core.apply(event, self.now);
         let broken = self.tree.is_broken();
         self.tree.mend();
+        if is_answer {
+            self.learn_ids();
+        }
         match applied {
             Ok(effects) => {
                 for effect in effects {
@@ -198,6 +238,9 @@ impl World {
             Step::Tell(n) => self.tell(n)?,
             Step::Hurry => self.feed(Event::Asked(Ask::Hurry))?,
             Step::List(path) => self.list(path)?,
+            Step::Compare => self.compare()?,
+            Step::Mark(path) => self.mark(path),
+            Step::IsMarked(path) => self.is_marked(path)?,
             Step::TheySave(path, mark) => self.cloud.they_save(path, format!("theirs {mark}").into(), self.now),
             Step::TheyRename(from, to) => self.cloud.they_rename(from, to),
             Step::TheyDelete(path) => self.cloud.they_delete(path),
@@ -210,31 +253,6 @@ impl World {
         }
         self.look_at_mount()?;
         self.look_at_ids()
-    }
-
-    /// What the reference has to know of Box before a program's step.
-    fn prepare_documents(&mut self) {
-        let in_box = self.inos.iter().filter(|(_, ino)| self.tree.is_in_box(**ino)).map(|(file, _)| *file).collect();
-        self.posix.documents.in_box = in_box;
-        self.posix.documents.now_ms = self.now.to_nanos() as u64 / 1_000_000;
-    }
-
-    /// I6: a document keeps its id for as long as Box has it.
-    pub fn look_at_ids(&mut self) -> Verdict {
-        if self.shared {
-            return Ok(());
-        }
-        for (path, file) in self.posix.files() {
-            let (Some(document), Some(ino)) = (self.posix.documents.of(file), self.inos.get(&file)) else { continue };
-            let Ok(node) = self.tree.node(*ino) else { return Err(format!("I6: '{path}' is node {ino} no more")) };
-            let Some(id) = node.box_id else { continue };
-            let known = self.ids.entry(document).or_insert_with(|| id.clone());
-            if *known != id {
-                return Err(format!("I6: '{path}' was item {known} and is item {id}"));
-            }
-            *known = id;
-        }
-        Ok(())
     }
 
     pub fn hear(&mut self, n: u8) -> Verdict {
@@ -372,6 +390,11 @@ impl World {
             && let Some(wrong) = before
         {
             return Err(wrong);
+        }
+        if let (Call::Restore { item, .. }, Err(_)) = (call, &result) {
+            // What Box does not give back is a new file by design, with another id.
+            self.ids.retain(|_, id| *id != item.id);
+            self.kept_back.insert(item.id.clone());
         }
         if fault == Fault::AnswerLost && result != Ok(crate::sync::effect::Answer::BytesChanged) {
             return error(Meaning::OutcomeUnknown);

@@ -219,6 +219,14 @@ const TABLE: &[(&str, &str)] = &[
     ("create doc; write doc x; sends doc; rm doc; create doc; write doc y; answers doc 5 x", "doc=5*"),
     // Box has deleted it already: it is to be restored.
     ("old doc 1; rm doc; deletes 1; create doc; write doc new", "doc=1*"),
+    // And a temporary file is one still when that was restored.
+    (
+        "create doc; write doc a; sends doc; answers doc 1 a; create t; write t b; sends t; answers t 3 b; rm t; deletes 3; \
+         create t; write t c; mv t doc",
+        "doc=1* !3",
+    ),
+    // What a temporary file took from the document comes home with it.
+    ("create t; write t a; sends t; answers t 1 a; mv t doc; create t; write t b; swap t doc; rm t", "doc=1*"),
 ];
 
 #[test]
