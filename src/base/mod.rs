@@ -25,7 +25,10 @@ pub use links::{MAX_TARGET_BYTES, is_target, link_file_name, link_name, may_be_t
 pub use local_only::LocalOnlyNames;
 pub use machine::{boot_id, host_name};
 pub use mount_table::{MOUNT_TYPE, MountRow, SOURCE_PREFIX, mount_table, parse_mount_table};
-pub use names::{NameError, box_name, check_name, conflict_name, fold, is_conflict_name, original_name, shown_name};
+pub use names::{
+    NameError, box_name, check_name, conflict_name, fold, is_conflict_name, original_name, parked_name, shown_name,
+    unparked,
+};
 pub use pace::{paced, pause, time_scale};
 pub use secret::Secret;
 pub use units::{parse_duration, parse_rate, parse_size, show_size};

@@ -87,9 +87,21 @@ pub fn fold(name: &str) -> String {
     icu_casemap::CaseMapper::new().fold_string(name).into_owned()
 }
 
+/// What an item is called in Box while its node, of this number, waits for its name, or has given it to another.
+pub fn parked_name(name: &str, number: u64) -> String {
+    format!("{}{PARKED_MARK}{number}", name.chars().take(MAX_NAME_CHARS - PARKED_ROOM).collect::<String>())
+}
+
+/// The name, cut perhaps, that [`parked_name`] made this of, and the node's number.
+pub fn unparked(name: &str) -> Option<(&str, u64)> {
+    let (name, number) = name.rsplit_once(PARKED_MARK)?;
+    Some((name, number.parse().ok()?))
+}
+
 /// `STEM (conflict HOST DATE).EXT`, with ` 2`, ` 3` ... inside the parentheses until `taken` says no, cut to
 /// [`MAX_NAME_CHARS`]. `date` is `YYYY-MM-DD`. A name that is a conflict name already gets only another number.
 pub fn conflict_name(name: &str, host: &str, date: &str, mut taken: impl FnMut(&str) -> bool) -> String {
+    let name = unparked(name).map_or(name, |(name, _)| name);
     let (stem, extension) = split_extension(name);
     let (stem, mark) = match stem.rfind(CONFLICT_MARK) {
         Some(at) if stem.ends_with(')') => {
@@ -123,6 +135,9 @@ pub fn original_name(name: &str) -> Option<String> {
     Some(format!("{}{extension}", &stem[..at]))
 }
 
+const PARKED_MARK: &str = ".boxfs-swap-";
+/// The mark and the longest number, in characters.
+const PARKED_ROOM: usize = 32;
 const CONFLICT_MARK: &str = " (conflict ";
 
 /// Splits before the last dot; a leading dot starts no extension, and one longer than 16 characters is none.
@@ -195,6 +210,15 @@ mod tests {
         assert_eq!(second, "plan (conflict desk 2026-01-02 2).txt");
         assert_eq!(conflict_name(&name, "desk", "2026-01-03", |n| n == name), second);
         assert_eq!(conflict_name(".profile", "h", "d", |_| false), ".profile (conflict h d)");
+    }
+
+    #[test]
+    fn a_parked_name_is_told_from_others_and_makes_no_conflict_name() {
+        let parked = parked_name("plan.txt", 12);
+        assert_eq!(unparked(&parked), Some(("plan.txt", 12)));
+        assert_eq!(parked_name(&"x".repeat(255), u64::MAX).chars().count(), MAX_NAME_CHARS);
+        assert_eq!((unparked("plan.txt"), unparked("plan.boxfs-swap-x")), (None, None));
+        assert_eq!(conflict_name(&parked, "desk", "2026-01-02", |_| false), "plan (conflict desk 2026-01-02).txt");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::vfs::{self, Vfs};
 
 use super::account::{self, Identity};
 use super::exit::Exit;
+use super::guard::Guard;
 use super::sign_in::Session;
 use super::signals::StopSignals;
 use super::state_dir::StateDir;
@@ -175,6 +176,8 @@ struct Daemon {
     mounted: Mounted,
     engine: Arc<Engine>,
     unmount_asked: mpsc::Receiver<()>,
+    /// Closes with this process, however it ends.
+    _guard: Option<Guard>,
 }
 
 impl Daemon {
@@ -198,6 +201,8 @@ impl Daemon {
         };
         let request = mount_request(mountpoint, settings);
         let mounted = fuse::mount(&request, vfs.clone(), runtime.handle().clone(), news).map_err(failed)?;
+        let guard = settings.mount.auto_unmount.then(|| Guard::start(mounted.mount())).transpose();
+        let guard = guard.map_err(|e| DaemonError::new(format!("auto_unmount is not possible: {e}")))?;
         runtime.spawn(watch_files(vfs.clone()));
         runtime.spawn(keep_pins(vfs.clone()));
         let parts = Parts { tree: tree.clone(), content, line: Line::new(client), me: identity.me, asks, ask, tell };
@@ -222,7 +227,7 @@ impl Daemon {
             mountpoint.display(),
             if mounted.passthrough() { "on" } else { "off" }
         );
-        Ok(Daemon { mounted, engine, unmount_asked })
+        Ok(Daemon { mounted, engine, unmount_asked, _guard: guard })
     }
 
     /// Until a signal, a command or somebody's umount ends the mount.

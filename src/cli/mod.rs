@@ -16,6 +16,7 @@ mod doctor;
 mod emulator;
 mod exit;
 mod filling;
+mod guard;
 mod logging;
 mod login;
 mod logout;
@@ -94,6 +95,8 @@ enum Command {
     Emulator(Box<emulator::Arguments>),
     Demo(demo::Arguments),
     Completions(completions::Arguments),
+    #[command(hide = true)]
+    GuardMount(guard::Arguments),
 }
 
 /// Runs the command of this process's arguments. To be called first in `main`, before any thread starts.
@@ -133,6 +136,7 @@ pub fn run() -> ExitCode {
         Command::Emulator(arguments) => emulator::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
+        Command::GuardMount(arguments) => guard::run(arguments),
     };
     result.unwrap_or_else(Failure::tell).into()
 }

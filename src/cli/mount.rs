@@ -27,7 +27,7 @@ pub(super) struct Arguments {
     /// An empty directory
     mountpoint: PathBuf,
     /// ro, allow_other, allow_root, uid=N, gid=N, umask=N, noexec, noatime,
-    /// passthrough=on|off|auto
+    /// auto_unmount, passthrough=on|off|auto
     #[arg(short = 'o', value_name = "OPT,...")]
     options: Vec<String>,
     /// Stay in the foreground and log to standard error

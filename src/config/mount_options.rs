@@ -15,6 +15,8 @@ pub struct MountOptions {
     /// Bits taken from every mode.
     pub umask: Option<u32>,
     pub passthrough: Passthrough,
+    /// The mount goes away with a daemon that dies.
+    pub auto_unmount: bool,
 }
 
 /// Whether file data bypasses the daemon.
@@ -51,7 +53,8 @@ const WITHOUT_EFFECT: &[&str] = &[
 ];
 
 /// Every option with an effect, for suggestions.
-const KNOWN: &[&str] = &["ro", "allow_other", "allow_root", "noexec", "noatime", "uid", "gid", "umask", "passthrough"];
+const KNOWN: &[&str] =
+    &["ro", "allow_other", "allow_root", "noexec", "noatime", "uid", "gid", "umask", "passthrough", "auto_unmount"];
 
 impl MountOptions {
     /// Reads a list with commas; a later option wins over an earlier one.
@@ -83,6 +86,7 @@ impl MountOptions {
             "allow_root" => self.allow_root = true,
             "noexec" => self.no_exec = true,
             "noatime" => self.no_atime = true,
+            "auto_unmount" => self.auto_unmount = true,
             "suid" | "dev" => return Err(format!("'{name}' is not possible: boxfs is always mounted nosuid,nodev")),
             "uid" | "gid" | "umask" | "passthrough" => return Err(format!("'{name}' needs a value: {name}=...")),
             _ if WITHOUT_EFFECT.contains(&name) || name.starts_with("x-") => {}
@@ -134,10 +138,13 @@ mod tests {
 
     #[test]
     fn options_are_read_as_mount_writes_them() {
-        let options = MountOptions::parse("ro,noatime,uid=1000,umask=027,passthrough=off,x-systemd.automount,_netdev");
+        let options = MountOptions::parse(
+            "ro,noatime,auto_unmount,uid=1000,umask=027,passthrough=off,x-systemd.automount,_netdev",
+        );
         let expected = MountOptions {
             read_only: true,
             no_atime: true,
+            auto_unmount: true,
             uid: Some(1000),
             umask: Some(0o27),
             passthrough: Passthrough::Off,

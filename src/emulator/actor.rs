@@ -112,6 +112,12 @@ impl Actor {
         Ok(self.desk.write(|store| store.delete(&self.who, key, true, &Precondition::default()))?)
     }
 
+    /// Deletes for good what is in the trash, by the id that a report gave.
+    pub fn purge_file(&self, id: &str) -> Result<(), ActError> {
+        let key = Key::file(id.parse().map_err(|_| Refusal::not_found())?);
+        Ok(self.desk.write(|store| store.purge(&self.who, key))?)
+    }
+
     /// Takes an item out of the trash, by the id that a report gave.
     pub fn restore_file(&self, id: &str) -> Result<(), ActError> {
         let key = Key::file(id.parse().map_err(|_| Refusal::not_found())?);

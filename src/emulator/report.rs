@@ -24,6 +24,8 @@ pub struct ItemReport {
     pub sha1: String,
     /// Oldest first, the last is current; empty for anything but a file.
     pub version_ids: Vec<String>,
+    /// The SHA-1 of each of them, lower-case hex.
+    pub version_sha1s: Vec<String>,
     pub content_created_at: i64,
     pub content_modified_at: i64,
     /// The item itself or a folder above it is in the trash.
@@ -86,10 +88,15 @@ pub(super) fn item(store: &Store, key: Key) -> ItemReport {
         size: store.size_of(key),
         sha1: current.map(|(_, version)| version.content.sha1.clone()).unwrap_or_default(),
         version_ids: item.versions.iter().map(u64::to_string).collect(),
+        version_sha1s: item.versions.iter().filter_map(|id| sha1_of(store, *id)).collect(),
         content_created_at: item.content_created_at,
         content_modified_at: item.content_modified_at,
         trashed: store.in_trash(key),
     }
+}
+
+fn sha1_of(store: &Store, version: u64) -> Option<String> {
+    Some(store.versions.get(&version)?.content.sha1.clone())
 }
 
 pub(super) fn sessions(desk: &Desk) -> Vec<SessionReport> {

@@ -31,7 +31,7 @@ use tokio::sync::watch;
 
 pub use errno::errno_number;
 pub use kernel::{can_pass_through, passthrough_obstacle};
-pub use mounting::{MountError, probe};
+pub use mounting::{Mount, MountError, clear_if_dead, probe};
 pub use options::MountRequest;
 pub use session::Mounted;
 

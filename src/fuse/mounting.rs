@@ -71,7 +71,7 @@ pub enum MountError {
 /// A mount of a boxfs, as the kernel's table shows it. All of it has to match before anything is unmounted: the kernel
 /// gives a device number again as soon as it is free.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mount {
+pub struct Mount {
     /// Absolute, without links.
     pub mountpoint: PathBuf,
     /// `major:minor`.
@@ -181,6 +181,16 @@ fn remove_dead(mountpoint: &Path) -> Result<(), MountError> {
 pub(super) fn unmount_if_dead(ours: &Mount) -> Result<(), MountError> {
     let dead = probe(&ours.mountpoint).is_err_and(|error| is_dead(&error));
     if dead { unmount(ours) } else { Ok(()) }
+}
+
+/// Takes the mount away if its daemon has died. Returns whether it is gone; one that lives stays.
+pub fn clear_if_dead(mount: &Mount) -> Result<bool, MountError> {
+    let stuck = |error: io::Error| MountError::Stuck { mountpoint: mount.mountpoint.clone(), why: error.to_string() };
+    let is_there = || mount_table().map(|rows| rows.iter().any(|row| mount.is(row))).map_err(stuck);
+    if is_there()? {
+        unmount_if_dead(mount)?;
+    }
+    Ok(!is_there()?)
 }
 
 /// The metadata of a mount point, once its daemon has answered a question: the attributes alone come from the kernel's memory

@@ -38,6 +38,11 @@ impl Mounted {
         &self.mount.mountpoint
     }
 
+    /// What tells this mount from all others.
+    pub fn mount(&self) -> &Mount {
+        &self.mount
+    }
+
     /// Whether the kernel reads and writes whole data files by itself.
     pub fn passthrough(&self) -> bool {
         self.fuse.kernel.passthrough()

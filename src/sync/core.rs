@@ -17,7 +17,7 @@ use super::effect::{Effect, Event};
 use super::news::{POSITION, Stream};
 use super::planner::{FolderMemory, OpenState, Plan, Wait, plan};
 use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint};
-use crate::tree::{Ask, AskError, Attempt, Finish, Listed, Picture, Presence, PushAsk, Rest, Tree, TreeError};
+use crate::tree::{Ask, AskError, Attempt, Listed, Picture, Presence, PushAsk, Rest, Tree, TreeError};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -316,7 +316,7 @@ impl Core {
                 match self.tree.folder_of(&parent)? {
                     Some(folder) => self.list(folder, None, now, out)?,
                     // The folder is gone, and with it what was made in it.
-                    None => drop(self.tree.settle_attempt(attempt.id, &Finish::NotApplied, now)?),
+                    None => self.not_sent(attempt.id, now, out)?,
                 }
                 self.tree.set_due(ino, Some(now.after(RECHECK)))?;
             }

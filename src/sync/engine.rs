@@ -190,7 +190,7 @@ fn supervise(mut parts: Parts, board: Arc<Board>, runtime: Handle, mut stopped: 
         match std::panic::catch_unwind(run) {
             Ok(Ok(())) => return,
             Ok(Err(error)) => {
-                parts.tree.suspect(&error);
+                let error = parts.tree.suspect(error);
                 log::error!("the engine stopped and starts again: {error}");
             }
             Err(_) => log::error!("the engine panicked and starts again from the database"),

@@ -2,7 +2,7 @@
 //! or a reason to wait (DESIGN.md section 6; the table's rows are the functions below, in its order).
 
 use super::call::{Call, Target, Upload};
-use crate::base::{BoxId, ContentId, Ino, fold};
+use crate::base::{BoxId, ContentId, Ino, fold, parked_name};
 use crate::tree::{
     Attempt, AttemptKind, AttemptState, ContentRow, ContentState, Hold, Inside, Node, NodeKind, Picture, Presence,
     SlotHolder,
@@ -403,7 +403,7 @@ fn held_by(holder: &SlotHolder, node: &Node) -> String {
 /// A cycle of names is broken by a temporary one; the right name follows when the slot is free.
 fn step_aside(node: &Node) -> Plan {
     let (Some(item), Some(base)) = (node.item(), &node.base) else { return Plan::Wait(Wait::InFlight) };
-    let name = format!("{}.boxfs-swap-{}", node.name.chars().take(200).collect::<String>(), node.ino);
+    let name = parked_name(&node.name, node.ino.0);
     if base.name == name {
         return Plan::Wait(Wait::NameHeld { by: "a swap under way".to_owned() });
     }

@@ -55,6 +55,10 @@ pub struct Left {
 impl Engine {
     /// Everything below `top` that is not in Box.
     pub fn report(&self, top: Ino) -> Result<Report, TreeError> {
+        self.gather(top).map_err(|error| self.tree().suspect(error))
+    }
+
+    fn gather(&self, top: Ino) -> Result<Report, TreeError> {
         let mut report = Report {
             events_position: self.tree().meta(POSITION)?,
             paused: self.paused_since()?,

@@ -2,7 +2,7 @@
 
 use super::engine::Engine;
 use super::report::Failing;
-use crate::base::{Ino, original_name, shown_name};
+use crate::base::{Ino, Timestamp, original_name, shown_name};
 use crate::tree::{Notice, TreeError};
 
 /// Nodes read from the database at a time.
@@ -27,8 +27,16 @@ pub struct Troubles {
 impl Engine {
     /// At most `limit` of each kind below `top`.
     pub fn troubles(&self, top: Ino, limit: usize) -> Result<Troubles, TreeError> {
+        self.gather_troubles(top, limit).map_err(|error| self.tree().suspect(error))
+    }
+
+    fn gather_troubles(&self, top: Ino, limit: usize) -> Result<Troubles, TreeError> {
         let mut notices = if top == Ino::ROOT { self.tree().notices()? } else { Vec::new() };
         notices.truncate(limit);
+        if self.tree().is_suspect() {
+            let what = TreeError::Damaged("found while it was used".to_owned()).to_string();
+            notices.insert(0, Notice { at: Timestamp::now(), path: String::new(), what });
+        }
         Ok(Troubles { conflicts: self.conflicts(top, limit)?, failed: self.held(top, limit)?, notices })
     }
 

@@ -27,7 +27,9 @@ pub enum TreeError {
         "the database was written by a later version of boxfs (schema {found}, this one knows {known}): use that version, or another --state-dir"
     )]
     TooNew { found: i64, known: i64 },
-    #[error("the database is damaged: {0}")]
+    #[error(
+        "the database is damaged ({0}): unmount and mount again; what is not in Box is kept, and the rest is made anew"
+    )]
     Damaged(String),
     #[error("the database failed: {0}")]
     Sql(#[from] rusqlite::Error),
@@ -45,7 +47,7 @@ impl TreeError {
     }
 
     /// The same, with SQLite's words for damage as [`TreeError::Damaged`].
-    pub(super) fn or_damaged(self) -> TreeError {
+    pub fn or_damaged(self) -> TreeError {
         match &self {
             TreeError::Sql(e) if self.is_damage() => TreeError::Damaged(e.to_string()),
             _ => self,

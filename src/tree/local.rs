@@ -97,7 +97,6 @@ impl Tree {
                 return Err(TreeError::IsFolder);
             }
             memory::gives_back(tx, &mut node, now)?;
-            memory::leaves(tx, &node)?;
             delete(tx, &mut folder, node, now)
         })
     }
@@ -335,8 +334,21 @@ pub(super) fn require_empty(tx: &Tx<'_>, node: &Node) -> Result<(), TreeError> {
 }
 
 /// Marks `node` deleted below `folder`.
-pub(super) fn delete(tx: &mut Tx<'_>, folder: &mut Node, mut node: Node, now: Timestamp) -> Result<Node, TreeError> {
-    uncover(tx, folder, &node)?;
+pub(super) fn delete(tx: &mut Tx<'_>, folder: &mut Node, node: Node, now: Timestamp) -> Result<Node, TreeError> {
+    let left = node.clone();
+    let node = delete_covered(tx, folder, node, now)?;
+    uncover(tx, folder, &left, now)?;
+    tx.put(folder)?;
+    Ok(node)
+}
+
+/// The same where another node takes the name at once.
+pub(super) fn delete_covered(
+    tx: &mut Tx<'_>,
+    folder: &mut Node,
+    mut node: Node,
+    now: Timestamp,
+) -> Result<Node, TreeError> {
     node.presence = Presence::Deleted;
     node.attr.ctime = now;
     node.changed_at = now;
@@ -347,12 +359,14 @@ pub(super) fn delete(tx: &mut Tx<'_>, folder: &mut Node, mut node: Node, now: Ti
     Ok(node)
 }
 
-/// A node that Box does not have may have hidden an item of its name ([`super::news`]): when it leaves the name, the folder has to
-/// be listed again.
-pub(super) fn uncover(tx: &Tx<'_>, folder: &mut Node, leaving: &Node) -> Result<(), TreeError> {
-    let (None, Some(id)) = (&leaving.box_id, &folder.box_id) else { return Ok(()) };
-    for item in super::remote::holding(tx, id, &crate::base::fold(&leaving.name))? {
-        folder.complete &= rows::by_item(tx, &item.id)?.is_some();
+/// A node that Box does not have may have hidden an item of its name ([`super::news`]): it shows when the node has left the name, as
+/// `left` had it.
+pub(super) fn uncover(tx: &mut Tx<'_>, folder: &mut Node, left: &Node, now: Timestamp) -> Result<(), TreeError> {
+    let (None, Some(id)) = (&left.box_id, &folder.box_id) else { return Ok(()) };
+    for item in super::remote::holding(tx, id, &crate::base::fold(&left.name))? {
+        if rows::by_item(tx, &item.id)?.is_none() && !super::news::show(tx, folder, &item, now)? {
+            folder.complete = false;
+        }
     }
     Ok(())
 }

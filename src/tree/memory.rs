@@ -84,12 +84,14 @@ pub(super) fn leaves(tx: &Tx<'_>, node: &Node) -> Result<(), TreeError> {
     Ok(())
 }
 
-/// `node` is about to be deleted. An identity that it took with its name from a file that has another name by now goes back to that file:
-/// a lock file that was made again, or a save that was given up, has not cost a document its id.
+/// `node` is about to be deleted, and leaves its name. An identity that it took with its name from a file that has another name by now goes
+/// back to that file: a lock file that was made again, or a save that was given up, has not cost a document its id. The name remembers
+/// that identity all the same: a save that deletes the document first takes it again.
 pub(super) fn gives_back(tx: &mut Tx<'_>, node: &mut Node, now: Timestamp) -> Result<(), TreeError> {
-    let Some(holder) = taken_from(tx, node)? else { return Ok(()) };
-    let Some(mut holder) = rows::get(tx, holder)?.filter(|h| h.presence == Presence::Here) else { return Ok(()) };
+    let holder = taken_from(tx, node)?.map(|ino| rows::get(tx, ino)).transpose()?.flatten();
+    let Some(mut holder) = holder.filter(|h| h.presence == Presence::Here) else { return leaves(tx, node) };
     swap(tx, node, &mut holder)?;
+    leaves(tx, &Node { ino: holder.ino, parent: node.parent, name: node.name.clone(), ..holder.clone() })?;
     tx.settle(holder.ino, now)
 }
 

@@ -16,6 +16,7 @@ mod evict;
 mod flow;
 mod forget;
 mod guard;
+mod leaving;
 mod local;
 mod memory;
 mod name_changes;

@@ -5,10 +5,11 @@ use super::ask::Invalidation;
 use super::attempts;
 use super::changes::{MadeIn, What};
 use super::error::TreeError;
+use super::leaving::{leave, to_trash};
 use super::node::{Attr, Base, Node, NodeKind, Presence};
 use super::outcome;
 use super::remote::{self, Remote};
-use super::rivals::{collide, give_way, is_there, rival, step_aside, vacate};
+use super::rivals::{collide, is_there, rival, step_aside, vacate};
 use super::rows;
 use super::store::{MAX_DEPTH, Tree, Tx};
 use crate::base::{BoxId, ContentId, Ino, ItemKind, Timestamp, link_name, shown_name};
@@ -196,6 +197,18 @@ pub(super) fn appear(tx: &mut Tx<'_>, item: &Remote, now: Timestamp, learned: &m
         Some(holder) => collide(tx, holder, folder, item, now, learned),
         None => insert(tx, &folder, item, now, learned),
     }
+}
+
+/// Shows an item whose name nothing has here any more. `false`: the name is not free.
+pub(super) fn show(tx: &mut Tx<'_>, folder: &Node, item: &Remote, now: Timestamp) -> Result<bool, TreeError> {
+    let waits = !attempts::filling(tx, folder.box_id.as_deref().unwrap_or_default(), &crate::base::fold(&item.name))?
+        .is_empty();
+    if waits || rival(tx, folder, item)?.is_some() {
+        return Ok(false);
+    }
+    // The kernel asks for a name again after a program took it away.
+    insert(tx, folder, item, now, &mut Learned::default())?;
+    Ok(true)
 }
 
 pub(super) fn insert(
@@ -409,58 +422,6 @@ pub(super) fn succeed(
     }
     tx.put(&mut node)?;
     tx.settle(node.ino, now)
-}
-
-/// A node whose item went to Box's trash by itself: a file with unsent bytes keeps its id, and is restored for them.
-fn to_trash(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
-    if node.presence == Presence::Here && node.content_dirty() {
-        return tx.settle(node.ino, now);
-    }
-    leave(tx, node, now, learned)
-}
-
-/// A node whose item is gone from Box, or from this tree.
-fn leave(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
-    if node.ino == Ino::ROOT {
-        return Ok(());
-    }
-    let (path, told) = (tx.told_path(&node)?.filter(|_| node.presence == Presence::Here), node.clone());
-    take_away(tx, node, now, learned)?;
-    match path {
-        Some(path) if rows::get(tx, told.ino)?.is_none() => tx.tell_at(MadeIn::Box, What::Deleted, &told, path),
-        _ => {}
-    }
-    Ok(())
-}
-
-/// With all below it.
-fn take_away(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
-    if node.is_folder() {
-        let sql = format!("SELECT {} FROM nodes WHERE parent = ?1 AND deleted = 0", rows::COLUMNS);
-        let below: Vec<Node> =
-            tx.prepare_cached(&sql)?.query_map([node.ino.0 as i64], rows::from_row)?.collect::<Result<_, _>>()?;
-        for child in below {
-            take_away(tx, child, now, learned)?;
-        }
-    }
-    if node.is_local_only() {
-        return give_way(tx, &node, learned);
-    }
-    let unsent = node.presence == Presence::Here && (node.content_dirty() || node.box_id.is_none());
-    let any_below: bool = tx
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM nodes WHERE parent = ?1 AND deleted = 0)")?
-        .query_row([node.ino.0 as i64], |r| r.get(0))?;
-    if unsent || any_below {
-        // Unsent work stays under its name and counts as not in Box.
-        let mut node = node;
-        node.box_id = None;
-        node.base = None;
-        tx.put(&mut node)?;
-        return tx.settle(node.ino, now);
-    }
-    learned.invalid.push(shown_entry(&node));
-    learned.dropped.extend(node.content);
-    tx.remove(node.ino)
 }
 
 pub(super) fn base_of(item: &Remote, node: &Node) -> Base {

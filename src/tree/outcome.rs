@@ -1,17 +1,17 @@
 //! What an answer of Box does to the three truths: *remote* takes Box's word, *base* takes what was sent.
 
 use super::ask::Invalidation;
-use super::attempts::{self, Attempt, AttemptKind};
+use super::attempts::{self, Attempt, AttemptKind, NewAttempt};
 use super::changes::{MadeIn, What};
 use super::contents::{self, ContentState, Origin};
 use super::error::TreeError;
 use super::memory;
-use super::news::shown_entry;
+use super::news::{self, Learned, shown_entry};
 use super::node::{Base, Hold, Node, Presence};
 use super::remote::{self, Remote};
 use super::rows;
 use super::store::{Tree, Tx};
-use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp};
+use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, fold};
 
 /// How an attempt ended.
 #[derive(Debug, Clone)]
@@ -29,9 +29,12 @@ pub enum Finish {
 /// What else follows from a settled attempt.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settled {
-    pub invalid: Vec<Invalidation>,
+    /// What else is shown from here on.
+    pub learned: Learned,
     /// Contents whose bytes Box has confirmed: their data files may move to the cache.
     pub confirmed: Vec<ContentId>,
+    /// The answer says more than what was asked for: somebody else has changed the item. To be learned like other news.
+    pub news: bool,
 }
 
 impl Tree {
@@ -40,6 +43,7 @@ impl Tree {
         self.write(|tx| {
             let mut settled = Settled::default();
             let Some(attempt) = attempts::get(tx, id)? else { return Ok(settled) };
+            let call = attempt.call.clone();
             match finish {
                 Finish::NotApplied => {
                     tx.execute("DELETE FROM attempts WHERE id = ?1", [id.0 as i64])?;
@@ -65,6 +69,7 @@ impl Tree {
                     }
                 }
             }
+            appear_in_slot(tx, &call, now, &mut settled)?;
             Ok(settled)
         })
     }
@@ -96,6 +101,17 @@ pub(super) fn deleted(tx: &mut Tx<'_>, id: &BoxId, by_us: bool, now: Timestamp) 
     Ok(())
 }
 
+/// What Box had told of the name that the attempt was to fill, and that waited for its outcome.
+fn appear_in_slot(tx: &mut Tx<'_>, call: &NewAttempt, now: Timestamp, settled: &mut Settled) -> Result<(), TreeError> {
+    let (Some(parent), Some(name)) = (&call.parent, &call.name) else { return Ok(()) };
+    for item in remote::holding(tx, parent, &fold(name))? {
+        if rows::by_item(tx, &item.id)?.is_none() && attempts::on_item(tx, &item.id)?.is_empty() {
+            news::appear(tx, &item, now, &mut settled.learned)?;
+        }
+    }
+    Ok(())
+}
+
 /// The node that the answer is about: whoever has the item now, else the one that asked.
 fn concerned(tx: &Tx<'_>, attempt: &Attempt) -> Result<Option<Node>, TreeError> {
     match &attempt.call.target {
@@ -119,6 +135,7 @@ fn answered(
     let sent = generation_sent(tx, &node, attempt)?;
     let before = node.base.clone();
     take_base(&mut node, attempt, answer, sent);
+    settled.news = node.base.as_ref().is_some_and(|base| is_more(base, answer));
     adopt_name(&mut node, attempt, answer, settled);
     tell(tx, &node, before.as_ref(), attempt.call.kind)?;
     if brings_bytes(attempt.call.kind) {
@@ -134,7 +151,7 @@ fn answered(
         tx.wake_children(node.ino, now)?;
     }
     if node.presence == Presence::Here {
-        settled.invalid.push(Invalidation::Inode { ino: node.ino });
+        settled.learned.invalid.push(Invalidation::Inode { ino: node.ino });
     }
     Ok(())
 }
@@ -161,7 +178,7 @@ fn tell(tx: &mut Tx<'_>, node: &Node, before: Option<&Base>, kind: AttemptKind) 
 /// Another node that came to stand for the item through news loses it: it shows the same thing twice.
 fn give_way(tx: &mut Tx<'_>, id: &BoxId, to: Ino, settled: &mut Settled) -> Result<(), TreeError> {
     if let Some(other) = rows::by_item(tx, id)?.filter(|o| o.ino != to) {
-        settled.invalid.push(shown_entry(&other));
+        settled.learned.invalid.push(shown_entry(&other));
         tx.remove(other.ino)?;
     }
     Ok(())
@@ -178,16 +195,20 @@ fn generation_sent(tx: &Tx<'_>, node: &Node, attempt: &Attempt) -> Result<Option
     Ok(same.then_some(node.generation))
 }
 
-/// The sent value is base, whatever is echoed (DESIGN.md section 6), except the name, which Box may clean.
+/// The sent value is base, whatever is echoed (DESIGN.md section 6), except the name, which Box may clean. What was not sent stays as
+/// it was: where Box has something else by now, that is news.
 fn take_base(node: &mut Node, attempt: &Attempt, answer: &Remote, sent: Option<u64>) {
     let call = &attempt.call;
-    let mut base = node.base.take().unwrap_or_default();
     // Box restores to the old folder where that is left, whatever was asked for.
+    let is_known = node.base.is_some() && call.kind != AttemptKind::Restore;
+    let mut base = node.base.take().unwrap_or_default();
     let asked = call.parent.as_ref().filter(|_| call.kind != AttemptKind::Restore);
-    if let Some(parent) = asked.or(answer.parent.as_ref()) {
+    if let Some(parent) = asked.or(answer.parent.as_ref().filter(|_| !is_known)) {
         base.parent.clone_from(parent);
     }
-    base.name.clone_from(&answer.name);
+    if call.name.is_some() || !is_known {
+        base.name.clone_from(&answer.name);
+    }
     if let Some(mtime) = call.mtime_secs {
         base.mtime_secs = mtime;
     }
@@ -202,6 +223,12 @@ fn take_base(node: &mut Node, attempt: &Attempt, answer: &Remote, sent: Option<u
     node.base = Some(base);
 }
 
+/// Whether Box has something else than was known and sent.
+fn is_more(base: &Base, answer: &Remote) -> bool {
+    let moved = answer.parent.as_ref().is_some_and(|parent| *parent != base.parent);
+    moved || answer.name != base.name || answer.version != base.version
+}
+
 /// Whether the call makes a version of the node's bytes.
 fn brings_bytes(kind: AttemptKind) -> bool {
     matches!(kind, AttemptKind::UploadNew | AttemptKind::UploadVersion | AttemptKind::Copy)
@@ -211,9 +238,9 @@ fn brings_bytes(kind: AttemptKind) -> bool {
 fn adopt_name(node: &mut Node, attempt: &Attempt, answer: &Remote, settled: &mut Settled) {
     let sent = attempt.call.name.as_deref();
     if sent == Some(node.name.as_str()) && answer.name != node.name && node.presence == Presence::Here {
-        settled.invalid.push(shown_entry(node));
+        settled.learned.invalid.push(shown_entry(node));
         node.name.clone_from(&answer.name);
-        settled.invalid.push(shown_entry(node));
+        settled.learned.invalid.push(shown_entry(node));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rename in one transaction: plain, over an existing item, exchange; and which id the name carries afterwards.
 
 use super::error::TreeError;
-use super::local::{delete, named, require_empty, touch_folder, uncover};
+use super::local::{delete_covered, named, require_empty, touch_folder, uncover};
 use super::memory;
 use super::node::Node;
 use super::rows;
@@ -69,9 +69,9 @@ impl Tree {
                 Some(h) => Some(replace(tx, &mut node, h, &mut to, taken_from, now)?),
             };
             let mut from = tx.node(parent)?;
-            uncover(tx, &mut from, &node)?;
             place(&mut node, new_parent, new_name, now);
             tx.put(&mut node)?;
+            uncover(tx, &mut from, &before, now)?;
             if was_free {
                 memory::comes(tx, &mut node, &before, now)?;
             }
@@ -125,8 +125,7 @@ fn replace(
         (false, false) => {}
     }
     memory::replaces(tx, node, &mut holder, taken_from)?;
-    let holder = delete(tx, to, holder, now)?;
-    Ok(holder)
+    delete_covered(tx, to, holder, now)
 }
 
 fn exchange(tx: &mut Tx<'_>, mut a: Node, mut b: Node, now: Timestamp) -> Result<Renamed, TreeError> {

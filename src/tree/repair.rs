@@ -7,11 +7,11 @@ use super::forget;
 use super::local;
 use super::news::{self, Learned};
 use super::node::{Hold, Node, Presence};
-use super::remote;
+use super::remote::{self, Remote};
 use super::rivals;
 use super::rows;
 use super::store::{Tree, Tx};
-use crate::base::{BoxId, ContentId, Ino, Timestamp};
+use crate::base::{BoxId, ContentId, Ino, Timestamp, unparked};
 
 impl Tree {
     /// Content conflict: the node with the local bytes becomes the conflict copy (same inode and handles, no id), and a new
@@ -25,9 +25,10 @@ impl Tree {
             node.box_id = None;
             node.base = None;
             node.time_refused = None;
+            let name = node.name.clone();
             rivals::step_aside(tx, node, now, &mut learned)?;
             if let Some(remote) = remote.filter(|r| !r.trashed) {
-                news::appear(tx, &remote, now, &mut learned)?;
+                appear_again(tx, &remote, ino, name, now, &mut learned)?;
             }
             Ok(learned)
         })
@@ -87,7 +88,7 @@ impl Tree {
             learned.dropped.extend(node.content);
             tx.remove(ino)?;
             if let Some(remote) = remote.filter(|r| !r.trashed) {
-                news::appear(tx, &remote, now, &mut learned)?;
+                appear_again(tx, &remote, ino, node.name, now, &mut learned)?;
             }
             Ok(learned)
         })
@@ -155,12 +156,43 @@ impl Tree {
     }
 }
 
+/// The item that `ino` stood for is shown by a node of its own. If it had given its name away, which was `name`, it gets that back if
+/// nothing has it, else one beside it.
+fn appear_again(
+    tx: &mut Tx<'_>,
+    item: &Remote,
+    ino: Ino,
+    name: String,
+    now: Timestamp,
+    learned: &mut Learned,
+) -> Result<(), TreeError> {
+    news::appear(tx, item, now, learned)?;
+    let Some(mut node) = rows::by_item(tx, &item.id)? else { return Ok(()) };
+    if unparked(&item.name).is_none_or(|(_, parked)| parked != ino.0) {
+        return Ok(());
+    }
+    learned.invalid.push(news::shown_entry(&node));
+    node.name = name;
+    if !rows::folding(tx, node.parent, &node.name)?.is_empty() {
+        return rivals::step_aside(tx, node, now, learned);
+    }
+    tx.put(&mut node)?;
+    learned.invalid.push(news::shown_entry(&node));
+    tx.settle(node.ino, now)
+}
+
 /// The folder `holder`, which Box does not have, stands for the item of the deleted `node` from here on.
 fn merge_folders(tx: &mut Tx<'_>, mut node: Node, mut holder: Node, now: Timestamp) -> Result<(), TreeError> {
     let (item, base) = (node.box_id.take(), node.base.take());
-    for mut child in forget::deleted_below(tx, node.ino, usize::MAX)? {
-        child.parent = holder.ino;
-        tx.put(&mut child)?;
+    loop {
+        let children = forget::deleted_below(tx, node.ino, forget::PIECE)?;
+        if children.is_empty() {
+            break;
+        }
+        for mut child in children {
+            child.parent = holder.ino;
+            tx.put(&mut child)?;
+        }
     }
     tx.remove(node.ino)?;
     holder.box_id = item;

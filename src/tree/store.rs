@@ -171,11 +171,14 @@ impl Tree {
         open().map_err(TreeError::or_damaged)
     }
 
-    /// Takes note of what a call of this room failed with: a database that was found damaged is read whole at the next start.
-    pub fn suspect(&self, error: &TreeError) {
+    /// Takes note of what a call of this room failed with, and gives it back: a database that was found damaged is read whole at the
+    /// next start.
+    pub fn suspect(&self, error: TreeError) -> TreeError {
+        let error = error.or_damaged();
         if error.is_damage() && !self.damaged.swap(true, Ordering::Relaxed) {
-            log::error!("{error}: unmount and mount again; what is not in Box is kept, and the database is made anew");
+            log::error!("{error}");
         }
+        error
     }
 
     /// Whether the database was found damaged while it was used.

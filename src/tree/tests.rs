@@ -197,7 +197,7 @@ fn a_name_that_box_cleaned_is_adopted() {
     let answer = Finish::Answered(Box::new(item("11", "ab", 5)));
     let settled = tree.settle_attempt(attempt.id, &answer, at(3)).unwrap();
     assert_eq!(tree.node(node.ino).unwrap().name, "ab");
-    assert!(settled.invalid.contains(&Invalidation::Entry { parent: Ino::ROOT, name: "a|b".to_owned() }));
+    assert!(settled.learned.invalid.contains(&Invalidation::Entry { parent: Ino::ROOT, name: "a|b".to_owned() }));
 }
 
 #[test]
@@ -376,4 +376,15 @@ fn a_reopened_tree_is_the_same() {
     drop(tree);
     let tree = Tree::open(&path, true).unwrap();
     assert_eq!(tree.node(node.ino).unwrap(), before);
+}
+
+#[test]
+fn damage_that_is_met_is_noted_and_told_with_what_to_do() {
+    let tree = Tree::in_memory().unwrap();
+    let told = tree.suspect(TreeError::NotFound);
+    assert!(matches!(told, TreeError::NotFound) && !tree.is_suspect());
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    let told = tree.suspect(TreeError::Sql(rusqlite::Error::SqliteFailure(code, None)));
+    assert!(told.to_string().contains("is damaged") && told.to_string().contains("unmount and mount again"), "{told}");
+    assert!(tree.is_suspect());
 }

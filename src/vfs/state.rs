@@ -110,7 +110,7 @@ impl Vfs {
 
     /// The answer for what the tree could not do. What only Box can say is asked for.
     pub(super) fn tree_error(&self, error: TreeError) -> VfsError {
-        self.tree.suspect(&error);
+        let error = self.tree.suspect(error);
         match error {
             TreeError::Unlisted(folder) => VfsError::Wait(self.asks.list(folder)),
             TreeError::NoNode(_) => VfsError::Stale,

@@ -8,6 +8,7 @@
 #[path = "../mount/support/mod.rs"]
 mod support;
 
+mod company;
 mod eviction;
 mod lists;
 mod matrix;

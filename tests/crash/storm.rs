@@ -1,4 +1,5 @@
-//! Mixed work while the daemon is killed at random moments and every twentieth call to Box goes wrong. In the end Box has what a
+//! The invariants of the engine (I1, I2, I4, I5, I8 and I10 of one user; `company.rs` has what needs two) on the real daemon:
+//! mixed work while the daemon is killed at random moments and every twentieth call to Box goes wrong. In the end Box has what a
 //! plain directory has, on which the same work was done.
 //!
 //! `scripts/soak` runs it for long. A step counts once all its calls have succeeded; one that was cut off by a kill is done again
@@ -140,9 +141,20 @@ impl Storm<'_> {
         expect_same(&tree_at(&mount.root), &reference, "the mount", self.world);
         self.expect_nothing_left(&mount);
         mount.umount();
+        self.expect_no_more_calls();
     }
 
-    /// No session that boxfs knew of, no byte in the spool, no more versions than saves, no more in the trash than was deleted.
+    /// A start that finds everything in order changes nothing.
+    fn expect_no_more_calls(&mut self) {
+        self.world.emulator.reset_requests();
+        let mount = self.mounter().start();
+        mount.wait();
+        mount.umount();
+        let changing = self.world.changing_requests();
+        assert!(changing.is_empty(), "one more mount changes Box: {changing:#?}");
+    }
+
+    /// No session that boxfs knew of, no version that was no file at any moment, no byte in the spool, no more versions than saves, no more in the trash than was deleted.
     fn expect_nothing_left(&self, mount: &Mount) {
         let emulator = &self.world.emulator;
         let requests = emulator.requests();
@@ -159,6 +171,10 @@ impl Storm<'_> {
             Err(format!("{spool} spool files, sessions {known:#?} with {calls:#?}"))
         });
         let items = emulator.items();
+        for item in &items {
+            let torn = item.version_sha1s.iter().find(|sha1| !self.work.was_whole(sha1));
+            assert_eq!(torn, None, "a version of {} that no program made", item.path);
+        }
         let versions: usize = items.iter().map(|item| item.version_ids.len()).sum();
         assert!(versions <= self.work.saves(), "{versions} versions of {} saves", self.work.saves());
         let trashed = items.iter().filter(|item| item.trashed).count();
@@ -179,7 +195,7 @@ fn expect_same(found: &Tree, expected: &Tree, whose: &str, world: &World) {
 }
 
 /// Keeps the evidence where `BOXFS_SOAK_KEEP` says.
-fn keep(dir: &Path) {
+pub fn keep(dir: &Path) {
     if let Some(to) = std::env::var_os("BOXFS_SOAK_KEEP") {
         let copied = std::process::Command::new("cp").args(["-a", "--one-file-system"]).arg(dir).arg(&to).status();
         println!("storm: kept in {}: {copied:?}", to.display());

@@ -15,6 +15,8 @@ in_both_modes!(
     synced_bytes_survive_a_killed_daemon,
     a_large_upload_goes_on_after_a_kill,
     a_dead_mount_is_replaced_by_the_next,
+    with_auto_unmount_no_dead_mount_stays,
+    auto_unmount_leaves_alone_what_is_mounted_later,
 );
 
 fn a_closed_file_survives_a_killed_daemon(mode: Mode) {
@@ -118,6 +120,44 @@ fn a_large_upload_goes_on_after_a_kill(mode: Mode) {
     assert_eq!(world.emulator.sessions().len(), 1, "the same session");
     let sent = world.emulator.bytes_received();
     assert!(sent < 60_000_000 + 30_000_000, "{sent} bytes for 60,000,000");
+}
+
+fn with_auto_unmount_no_dead_mount_stays(mode: Mode) {
+    let world = World::new(mode);
+    let mount = world.mounter("main").args(["-o", "auto_unmount"]).start();
+    let root = mount.root.clone();
+    std::fs::write(mount.at("doc"), "text").unwrap();
+    // Busy, too.
+    let _open = std::fs::File::open(mount.at("doc")).unwrap();
+    mount.kill();
+    eventually("the mount point is an empty directory again", crate::support::SOON, || {
+        !crate::support::is_mounted(&root) && std::fs::read_dir(&root).is_ok_and(|mut entries| entries.next().is_none())
+    });
+    let mount = world.mount();
+    mount.wait();
+    world.expect_bytes("/doc", b"text");
+}
+
+fn auto_unmount_leaves_alone_what_is_mounted_later(mode: Mode) {
+    let world = World::new(mode);
+    let mount = world.mounter("main").args(["-o", "auto_unmount"]).start();
+    let guards = || {
+        let pids =
+            std::fs::read_dir("/proc").unwrap().filter_map(|e| e.unwrap().file_name().to_str()?.parse::<u32>().ok());
+        let line = |pid: u32| {
+            String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()).into_owned()
+        };
+        pids.map(line)
+            .filter(|line| line.contains("guard-mount") && line.contains(world.dir().to_str().unwrap()))
+            .count()
+    };
+    assert_eq!(guards(), 1);
+    mount.umount();
+    let mount = world.mount();
+    eventually("the guard of the first mount is gone", crate::support::SOON, || guards() == 0);
+    std::fs::write(mount.at("doc"), "text").unwrap();
+    mount.umount();
+    world.expect_bytes("/doc", b"text");
 }
 
 fn a_dead_mount_is_replaced_by_the_next(mode: Mode) {

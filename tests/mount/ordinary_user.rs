@@ -118,12 +118,29 @@ fn an_ordinary_users_dead_mount_is_replaced() {
     world.expect_bytes("/doc", b"text\n");
 }
 
+#[test]
+fn an_ordinary_users_dead_mount_goes_away_with_auto_unmount() {
+    if !only_as_root() {
+        return;
+    }
+    let world = World::new(Mode::Copying);
+    let nobody = Nobody::new(&world);
+    nobody.mount(&["-o", "auto_unmount"]).ok();
+    nobody.shell("echo text > mount/doc").ok();
+    kill_daemon(&nobody.mountpoint());
+    crate::support::eventually("nothing is mounted", crate::support::SOON, || !is_mounted(&nobody.mountpoint()));
+    nobody.mount(&[]).ok();
+    nobody.boxfs(&["umount", "mount"]).ok();
+    world.expect_bytes("/doc", b"text\n");
+}
+
 /// `kill -9` of the daemon that serves `mountpoint`.
 fn kill_daemon(mountpoint: &Path) {
     let mut pids = std::fs::read_dir("/proc").unwrap().filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok());
     let serves_it = |pid: &i32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains(mountpoint.to_str().unwrap())
+        let line = String::from_utf8_lossy(&line);
+        line.contains(mountpoint.to_str().unwrap()) && !line.contains("guard-mount")
     };
     let daemon: i32 = pids.find(serves_it).expect("the daemon runs");
     let daemon = nix::unistd::Pid::from_raw(daemon);

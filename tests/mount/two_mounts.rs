@@ -19,6 +19,7 @@ in_both_modes!(
     an_edit_against_an_edit_keeps_both,
     an_edit_against_the_same_edit_is_one,
     an_edit_against_a_delete_stays,
+    an_edit_against_a_delete_for_good_is_a_new_file,
     a_delete_against_an_edit_brings_it_back,
     of_two_renames_the_last_one_wins,
     an_edit_goes_to_where_the_file_was_moved,
@@ -117,6 +118,21 @@ fn an_edit_against_a_delete_stays(mode: Mode) {
     pair.expect(&[("/doc", "ours")]);
     let doc = pair.world.in_box("/shared/doc");
     assert_eq!((doc.id, doc.version_ids.len()), (id, 2), "restored from the trash, with a version more");
+}
+
+fn an_edit_against_a_delete_for_good_is_a_new_file(mode: Mode) {
+    let pair = Pair::new(mode, doc);
+    let id = pair.world.in_box("/shared/doc").id;
+    let gone = |theirs: &Mount| {
+        fs::remove_file(theirs.at("doc")).unwrap();
+        theirs.wait();
+        pair.world.emulator.act().purge_file(&id).unwrap();
+    };
+    pair.at_once(|ours| write(ours, "doc", "ours"), gone);
+    pair.expect(&[("/doc", "ours")]);
+    let doc = pair.world.in_box("/shared/doc");
+    assert_ne!(doc.id, id);
+    assert_eq!(doc.version_ids.len(), 1);
 }
 
 fn a_delete_against_an_edit_brings_it_back(mode: Mode) {

@@ -77,11 +77,11 @@ impl Core {
             Ok(Answer::Item(item)) => Finish::Answered(Box::new(translate::remote(&item, &self.me))),
             Ok(Answer::Deleted) => Finish::Deleted,
             Ok(Answer::BytesChanged) => {
-                self.not_applied(over, now)?;
+                self.not_applied(over, now, out)?;
                 return self.tree.unseal(over.ino, now);
             }
             Ok(Answer::Paused) => {
-                self.not_applied(over, now)?;
+                self.not_applied(over, now, out)?;
                 // A resume that came first finds it due.
                 let again = self.paused().is_none().then_some(now);
                 return self.tree.set_due(over.ino, again);
@@ -91,7 +91,11 @@ impl Core {
         self.reached();
         let settled = self.tree.settle_attempt(over.attempt, &finish, now)?;
         failpoint("call.settled");
-        self.after_settling(settled, out);
+        let news = settled.news;
+        self.after_settling(settled, now, out)?;
+        if let (true, Finish::Answered(item)) = (news, &finish) {
+            self.learn(item, now, now, out)?;
+        }
         self.wake_parent(over.ino, now)?;
         self.answer_pushes(over.ino)
     }
@@ -133,9 +137,14 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn after_settling(&mut self, settled: Settled, out: &mut Vec<Effect>) {
-        out.extend(settled.invalid.into_iter().map(Effect::Tell));
+    pub(super) fn after_settling(
+        &mut self,
+        settled: Settled,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
         out.extend(settled.confirmed.into_iter().map(Effect::ToCache));
+        self.follow(settled.learned, now, out)
     }
 
     /// A call that Box did not carry out, or that may have been lost.
@@ -158,7 +167,7 @@ impl Core {
         if let Meaning::NameTaken { existing } = &error.meaning {
             return self.name_taken(over, existing.as_deref(), now, out);
         }
-        self.not_applied(over, now)?;
+        self.not_applied(over, now, out)?;
         self.refused_for_good(over.ino, over.call, error, now, out)
     }
 
@@ -172,7 +181,7 @@ impl Core {
         now: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Result<(), TreeError> {
-        self.not_applied(over, now)?;
+        self.not_applied(over, now, out)?;
         let failures = self.tree.node(over.ino).map_or(0, |node| node.failures);
         let elsewhere = matches!(error.meaning, Meaning::NotFound | Meaning::Trashed);
         if elsewhere && failures < RESTORE_TRIES {
@@ -244,11 +253,27 @@ impl Core {
     }
 
     /// Box certainly did not carry out this call; if it repeated a lost one, that one's outcome is as open as before.
-    pub(super) fn not_applied(&mut self, over: &Over<'_>, now: Timestamp) -> Result<(), TreeError> {
+    pub(super) fn not_applied(
+        &mut self,
+        over: &Over<'_>,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
         if over.again {
             return self.tree.attempt_unknown(over.attempt);
         }
-        self.tree.settle_attempt(over.attempt, &Finish::NotApplied, now).map(|_| ())
+        self.not_sent(over.attempt, now, out)
+    }
+
+    /// An attempt ends as if it had never been.
+    pub(super) fn not_sent(
+        &mut self,
+        attempt: AttemptId,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
+        let settled = self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
+        self.after_settling(settled, now, out)
     }
 
     /// 409: the item that has the name is looked at; what it is decides (ours after all, adopted, waited for, or a conflict).
@@ -265,7 +290,7 @@ impl Core {
         self.tree.set_due(ino, Some(now.after(RECHECK)))?;
         let Some(open) = self.tree.attempt(attempt)? else { return Ok(()) };
         if open.call.target.is_some() {
-            self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
+            self.not_sent(attempt, now, out)?;
         }
         let Some(existing) = existing else {
             let parent = open.call.parent.map(|id| self.tree.folder_of(&id)).transpose()?.flatten();
@@ -273,7 +298,7 @@ impl Core {
         };
         match self.clash(&open, existing)? {
             Some(name) => {
-                self.tree.settle_attempt(attempt, &Finish::NotApplied, now)?;
+                self.not_sent(attempt, now, out)?;
                 let hold = Hold::NeedsUser { reason: format!("name clashes with {name}") };
                 self.tree.hold(ino, Some(hold), None).map(|_| ())
             }

@@ -197,7 +197,7 @@ impl Core {
     ) -> Result<(), TreeError> {
         let settled = self.tree.settle_attempt(attempt.id, finish, now)?;
         self.sessions_changed(now);
-        self.after_settling(settled, out);
+        self.after_settling(settled, now, out)?;
         self.tree.set_due(attempt.call.ino, Some(now))
     }
 

@@ -182,8 +182,9 @@ impl Cloud {
         self.children(folder).filter(|(id, _)| after(id)).take(limit).map(|(id, _)| self.item(id)).collect()
     }
 
-    pub fn perform(&mut self, call: &Call, disk: &Disk) -> Outcome<Answer> {
-        let answer = self.apply(call, disk)?;
+    /// Carries a call out. `read` are the first bytes of an upload, as they were when they were read.
+    pub fn perform(&mut self, call: &Call, disk: &Disk, read: &[u8]) -> Outcome<Answer> {
+        let answer = self.apply(call, disk, read)?;
         match (&answer, call) {
             (Answer::Item(item), _) => self.tell(&item.id),
             (Answer::Deleted, Call::Delete { item, .. }) => self.tell(item),
@@ -192,14 +193,14 @@ impl Cloud {
         Ok(answer)
     }
 
-    fn apply(&mut self, call: &Call, disk: &Disk) -> Outcome<Answer> {
+    fn apply(&mut self, call: &Call, disk: &Disk, read: &[u8]) -> Outcome<Answer> {
         let id = match call {
             Call::CreateFolder { parent, name } => {
                 self.folder(parent)?;
                 self.free(parent, name, None)?;
                 self.add(BoxId::folder, parent, name, Timestamp::default())
             }
-            Call::Upload(upload) => match self.upload(upload, disk)? {
+            Call::Upload(upload) => match self.upload(upload, disk, read)? {
                 Some(id) => id,
                 None => return Ok(Answer::BytesChanged),
             },
@@ -234,12 +235,14 @@ impl Cloud {
         Ok(Answer::Item(Box::new(self.item(&id)?)))
     }
 
-    fn upload(&mut self, upload: &Upload, disk: &Disk) -> Outcome<Option<BoxId>> {
+    fn upload(&mut self, upload: &Upload, disk: &Disk, read: &[u8]) -> Outcome<Option<BoxId>> {
         let Some(data) = disk.get(upload.content) else { return refuse(Meaning::LocalFile) };
         if data.stored_stamp() != upload.stamp {
             return Ok(None);
         }
-        if Sha1Digest::of(&data.bytes) != upload.sha1 {
+        let rest = data.bytes.iter().skip(read.len());
+        let bytes: Vec<u8> = read.iter().chain(rest).copied().collect();
+        if Sha1Digest::of(&bytes) != upload.sha1 {
             return refuse(Meaning::BadDigest);
         }
         let id = match &upload.target {
@@ -259,7 +262,7 @@ impl Cloud {
                 id
             }
         };
-        self.add_version(&id, data.bytes.clone(), upload.modified.as_box_holds());
+        self.add_version(&id, bytes, upload.modified.as_box_holds());
         Ok(Some(id))
     }
 

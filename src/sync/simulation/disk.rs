@@ -3,12 +3,14 @@
 use crate::base::{ContentId, Timestamp};
 use crate::content::Stamp;
 use crate::tree::StoredStamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Default)]
 pub struct Disk {
     files: BTreeMap<ContentId, Data>,
     ticks: i64,
+    /// All bytes that a data file had at one instant.
+    instants: BTreeMap<ContentId, BTreeSet<Vec<u8>>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -33,6 +35,7 @@ impl Data {
 impl Disk {
     pub fn create(&mut self, id: ContentId, bytes: Vec<u8>, mtime: Timestamp) {
         self.ticks += 1;
+        self.instants.entry(id).or_default().insert(bytes.clone());
         self.files.insert(id, Data { bytes, mtime, changed: self.ticks, writers: 0 });
     }
 
@@ -45,7 +48,13 @@ impl Disk {
         if let Some(data) = self.files.get_mut(&id) {
             change(data);
             data.changed = self.ticks;
+            self.instants.entry(id).or_default().insert(data.bytes.clone());
         }
+    }
+
+    /// Whether the data file ever had exactly these bytes.
+    pub fn had(&self, id: ContentId, bytes: &[u8]) -> bool {
+        self.instants.get(&id).is_some_and(|all| all.contains(bytes))
     }
 
     /// A writer comes (1) or goes (-1); that changes no bytes.

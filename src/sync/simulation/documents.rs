@@ -75,11 +75,13 @@ impl Documents {
         remembered || self.taken_from(file, place).is_some()
     }
 
-    /// A file is about to be deleted.
+    /// A file is about to be deleted, and leaves its name.
     pub fn gives_back(&mut self, file: u64, place: Place<'_>, is_named: impl Fn(u64) -> bool) {
-        if let Some(holder) = self.taken_from(file, place).filter(|holder| is_named(*holder)) {
+        let holder = self.taken_from(file, place).filter(|holder| is_named(*holder));
+        if let Some(holder) = holder {
             self.swap(file, holder);
         }
+        self.leaves(holder.unwrap_or(file), place);
     }
 
     /// A file has come to a name that was free.

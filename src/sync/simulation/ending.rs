@@ -166,12 +166,17 @@ impl World {
         Ok(())
     }
 
-    /// I8: no more versions than saves and renames, and one for each fault. I9: no conflict copy that nobody's edit made.
+    /// I8: no more versions than saves, renames and deletes, and one for each fault. I9: no conflict copy that nobody's edit made.
     fn bounded(&self) -> Verdict {
         let versions: usize = self.cloud.all().map(|(_, held)| held.versions.len()).sum();
         if !self.shared && versions > self.saves + self.moves + self.faults {
             let (saves, moves, faults) = (self.saves, self.moves, self.faults);
-            return Err(format!("I8: {versions} versions of {saves} saves, {moves} renames and {faults} faults"));
+            return Err(format!(
+                "I8: {versions} versions of {saves} saves, {moves} renames and deletes, {faults} faults"
+            ));
+        }
+        if let Some((path, _)) = self.cloud.snapshot().iter().find(|(path, _)| path.contains(".boxfs-swap-")) {
+            return Err(format!("I1: left under a temporary name: {path}"));
         }
         let copies = |seen: &Snapshot| seen.iter().filter(|(p, s)| is_conflict_name(p) && **s != Seen::Folder).count();
         let copies = copies(&self.cloud.snapshot());

@@ -17,6 +17,8 @@ struct Taste {
     aged: bool,
     /// Few different bytes, often written in place.
     alike: bool,
+    /// Programs write while bytes are being sent.
+    slow: bool,
 }
 
 const STEPS: std::ops::Range<usize> = 12..60;
@@ -35,9 +37,28 @@ pub fn trace(seed: u64, shared: bool) -> Vec<Step> {
         hasty: rng.bool(),
         alike: rng.u8(..3) == 0,
         aged: rng.u8(..3) == 0,
+        slow: rng.u8(..3) == 0,
     };
     let mut mark = 0;
-    (0..rng.usize(STEPS)).map(|_| step(&mut rng, &taste, &mut mark)).collect()
+    let mut trace = Vec::new();
+    for _ in 0..rng.usize(STEPS) {
+        if taste.slow && rng.u8(..8) == 0 {
+            overtaken(&mut rng, &taste, &mut mark, &mut trace);
+        }
+        trace.push(step(&mut rng, &taste, &mut mark));
+    }
+    trace
+}
+
+/// A file is written in place while its bytes are being sent.
+fn overtaken(rng: &mut Rng, taste: &Taste, mark: &mut u8, trace: &mut Vec<Step>) {
+    let path = path(rng, taste);
+    let sealed = [Step::Hurry, Step::Do(0, Fault::Fine), Step::Hear(0)];
+    trace.push(Step::Save(path, next_mark(rng, taste, mark), true));
+    trace.extend(sealed);
+    trace.push(Step::Read(rng.u8(..2)));
+    trace.push(Step::Save(path, next_mark(rng, taste, mark), false));
+    trace.push(Step::Do(0, fault(rng, taste)));
 }
 
 fn path(rng: &mut Rng, taste: &Taste) -> Path {
@@ -156,6 +177,7 @@ fn simpler(mut best: Vec<Step>, fails: impl Fn(&[Step]) -> bool) -> Vec<Step> {
     for at in 0..best.len() {
         let candidates = match best[at] {
             Step::Do(n, fault) => vec![Step::Do(0, Fault::Fine), Step::Do(n, Fault::Fine), Step::Do(0, fault)],
+            Step::Read(_) => vec![Step::Read(0)],
             Step::Hear(_) => vec![Step::Hear(0)],
             Step::Wait(ms) => vec![Step::Wait(ms.next_multiple_of(1000))],
             Step::Save(path, mark, _) => vec![Step::Save(path, mark, true)],

@@ -219,7 +219,7 @@ impl World {
 
     fn put(&mut self, slot: u8, mark: u8) -> Verdict {
         let Some(file) = self.open.get(&slot).copied() else { return Ok(()) };
-        let bytes = format!("ours {mark}").into_bytes();
+        let bytes = format!("{mark} ours {mark}").into_bytes();
         let now = self.now;
         self.disk().change(file.content, |d| (d.bytes, d.mtime) = (bytes.clone(), now));
         self.posix.write(file.posix, bytes, now.secs);

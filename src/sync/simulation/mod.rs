@@ -1,10 +1,9 @@
 //! The engine's core against a model of Box and a model of programs, in virtual time: operations, steps of the engine, time,
 //! lost calls, crashes at every step, and other people, from seeds. What fails is shrunk and kept in `regressions.rs`.
 //!
-//! Which invariant (DESIGN.md section 6) is looked at where: I1, I2, I8, I9 at the end (`ending.rs`); I3 at each call that Box carries
-//! out (`world.rs`); I5 after each step, and at the end with Box, which for one user alone is I4 as well; I7 by `Step::Tell`, which
-//! repeats, delays and reorders events of every trace, and by telling all of them at the end. I10 is not: bytes are sent in one step
-//! here (`tests/sync/uploads.rs`).
+//! Which invariant (DESIGN.md section 6) is looked at where: I1, I2, I8, I9 at the end (`ending.rs`); I3 and I10 at each call that
+//! Box carries out (`world.rs`); I5 after each step, and at the end with Box, which for one user alone is I4 as well; I7 by `Step::Tell`, which
+//! repeats, delays and reorders events of every trace, and by telling all of them at the end.
 
 mod cloud;
 mod disk;

@@ -159,7 +159,6 @@ impl Posix {
         }
         let named = self.named();
         self.documents.gives_back(id, (folder, name), |other| named.contains(&other));
-        self.documents.leaves(id, (folder, name));
         self.names_mut(folder).remove(name);
         Ok(())
     }

@@ -23,6 +23,8 @@ pub enum Step {
     Wait(u32),
     /// The n-th effect that waits is performed.
     Do(u8, Fault),
+    /// The n-th upload that waits reads the first half of its bytes; the rest when it is performed.
+    Read(u8),
     /// The n-th outcome that waits reaches the core.
     Hear(u8),
     /// The engine dies and starts again.

@@ -85,7 +85,7 @@ pub struct World {
     /// Calls lost or repeated because of a fault.
     pub faults: usize,
     pub foreign_edits: usize,
-    /// Renames of programs: each may make a version, or a copy of what lost its id.
+    /// Renames and deletes of programs: each may make a version, or a copy of what lost its id, since ids go from one file to another.
     pub moves: usize,
     /// Deletions that left when a program had asked for them.
     deletes: BTreeSet<AttemptId>,
@@ -101,6 +101,8 @@ pub struct World {
     pub marked: Option<(Path, u64)>,
     /// Events told.
     heard: u64,
+    /// What uploads under way have read so far.
+    read: BTreeMap<AttemptId, Vec<u8>>,
     /// The next event finds the engine dying before this transaction.
     doomed: Option<u8>,
     pub told: Vec<String>,
@@ -157,6 +159,7 @@ impl World {
             marked: None,
             deletes: BTreeSet::new(),
             heard: 0,
+            read: BTreeMap::new(),
             doomed: None,
             told: Vec::new(),
         }
@@ -216,6 +219,7 @@ impl World {
         self.told.push("    the engine dies".to_owned());
         self.tasks.clear();
         self.outcomes.clear();
+        self.read.clear();
         self.faults += 1;
         self.core = core(&self.tree, &self.disk);
         self.tree.attempts_after_start(self.now).map_err(|e| e.to_string())?;
@@ -232,6 +236,7 @@ impl World {
                 self.feed(Event::Tick)?;
             }
             Step::Do(n, fault) => self.perform(n, fault)?,
+            Step::Read(n) => self.read(n),
             Step::Hear(n) => self.hear(n)?,
             Step::Crash => self.crash()?,
             Step::CrashAfter(n) => self.doomed = Some(n),
@@ -247,7 +252,7 @@ impl World {
             Step::TheyMkdir(path) => self.cloud.they_mkdir(path),
             _ => {
                 self.prepare_documents();
-                self.moves += usize::from(matches!(step, Step::Rename(..) | Step::Exchange(..)));
+                self.moves += usize::from(matches!(step, Step::Rename(..) | Step::Exchange(..) | Step::Unlink(_)));
                 self.local(step)?;
             }
         }
@@ -353,6 +358,29 @@ impl World {
         Ok(())
     }
 
+    /// An upload reads the first half of its bytes.
+    fn read(&mut self, n: u8) {
+        let upload = |task: &Task| match task {
+            Task::Effect(Effect::Call { attempt, call: Call::Upload(upload), .. }) => Some((*attempt, upload.content)),
+            _ => None,
+        };
+        let under_way: Vec<_> = self.tasks.iter().filter_map(upload).collect();
+        if let Some((attempt, content)) = under_way.get(usize::from(n) % under_way.len().max(1)) {
+            let half = self.disk().get(*content).map(|data| data.bytes[..data.bytes.len() / 2].to_vec());
+            self.read.insert(*attempt, half.unwrap_or_default());
+        }
+    }
+
+    /// I10: a version is what its file was at one instant.
+    fn at_one_instant(&self, call: &Call, result: &Result<crate::sync::effect::Answer, ApiError>) -> Verdict {
+        let (Call::Upload(upload), Ok(crate::sync::effect::Answer::Item(item))) = (call, result) else { return Ok(()) };
+        let bytes = self.cloud.held(&item.id).and_then(|held| held.version()).map(|version| &version.bytes);
+        match bytes.filter(|bytes| !self.disk().had(upload.content, bytes)) {
+            Some(bytes) => Err(format!("I10: '{}' was in no file", String::from_utf8_lossy(bytes))),
+            None => Ok(()),
+        }
+    }
+
     fn page(&mut self, folder: Ino, id: String, listing: i64, after: Option<&BoxId>, fault: Fault) {
         let items = if is_cut(fault) { Err(cut()) } else { self.cloud.list(&id, after, PAGE) };
         let items: Vec<Item> = match items {
@@ -385,7 +413,9 @@ impl World {
             Fault::Fine | Fault::AnswerLost => {}
         }
         let before = self.based_on(attempt, ino, call)?;
-        let result = self.cloud.perform(call, &self.disk.lock().expect("no thread panics"));
+        let read = self.read.remove(&attempt).unwrap_or_default();
+        let result = self.cloud.perform(call, &self.disk.lock().expect("no thread panics"), &read);
+        self.at_one_instant(call, &result)?;
         if result.is_ok()
             && let Some(wrong) = before
         {

@@ -225,6 +225,8 @@ const TABLE: &[(&str, &str)] = &[
          create t; write t c; mv t doc",
         "doc=1* !3",
     ),
+    // A save that keeps a backup, and one that deletes first.
+    ("old doc 1; mv doc doc~; create doc; write doc a; rm doc; create doc", "doc=1* doc~=-*"),
     // What a temporary file took from the document comes home with it.
     ("create t; write t a; sends t; answers t 1 a; mv t doc; create t; write t b; swap t doc; rm t", "doc=1*"),
 ];

@@ -1,5 +1,6 @@
 //! The work of the storm: steps by real programs and plain system calls, each done on the mount and then on a plain directory.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::IntoRawFd;
@@ -7,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::support::bytes_of;
+use crate::support::{bytes_of, sha1_hex};
 
 /// Files at once, so that comparing stays quick.
 const MAX_FILES: usize = 120;
@@ -63,13 +64,16 @@ pub struct Work {
     saves: usize,
     removals: usize,
     made: u64,
+    /// The SHA-1 of each file that a step made.
+    whole: BTreeSet<String>,
 }
 
 impl Work {
     pub fn new(plain: &Path, sources: &Path, seed: u64) -> Work {
         fs::create_dir(sources.join(SYNCED)).unwrap();
         let random = fastrand::Rng::with_seed(seed ^ 0x5eed);
-        Work { plain: plain.to_owned(), sources: sources.to_owned(), random, saves: 0, removals: 0, made: 0 }
+        let (plain, sources) = (plain.to_owned(), sources.to_owned());
+        Work { plain, sources, random, saves: 0, removals: 0, made: 0, whole: BTreeSet::new() }
     }
 
     pub fn plain(&self) -> &Path {
@@ -129,6 +133,17 @@ impl Work {
     /// The step is done: the plain directory gets it too.
     pub fn done(&mut self, step: &Step) {
         apply(step, &self.sources, &self.plain, false).unwrap();
+        let made = match step {
+            Step::Copy { to: path, .. } | Step::Append { path, .. } | Step::Save { path, .. } => vec![path.clone()],
+            Step::Sync => walk(&self.plain.join(SYNCED)).iter().map(|path| Path::new(SYNCED).join(path)).collect(),
+            _ => vec![],
+        };
+        self.whole.extend(made.iter().map(|path| sha1_hex(&fs::read(self.plain.join(path)).unwrap())));
+    }
+
+    /// Whether a file was this, once a step was done.
+    pub fn was_whole(&self, sha1: &str) -> bool {
+        self.whole.contains(sha1)
     }
 
     fn pick(&mut self, paths: &[PathBuf]) -> Option<PathBuf> {

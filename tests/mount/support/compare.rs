@@ -1,6 +1,7 @@
 //! Whole trees, as a directory shows them and as Box has them.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use super::bytes::sha1_hex;
@@ -10,24 +11,31 @@ use super::{Mount, World};
 pub type Tree = BTreeMap<String, String>;
 
 /// Everything below `dir`, symbolic links left out.
+#[track_caller]
 pub fn tree_at(dir: &Path) -> Tree {
-    let mut tree = Tree::new();
-    add_below(dir, "", &mut tree);
-    tree
+    moving_tree_at(dir).unwrap()
 }
 
-fn add_below(dir: &Path, path: &str, tree: &mut Tree) {
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let entry = entry.unwrap();
+/// The same where somebody else may take something away meanwhile.
+pub fn moving_tree_at(dir: &Path) -> io::Result<Tree> {
+    let mut tree = Tree::new();
+    add_below(dir, "", &mut tree)?;
+    Ok(tree)
+}
+
+fn add_below(dir: &Path, path: &str, tree: &mut Tree) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
         let path = format!("{path}/{}", entry.file_name().to_str().unwrap());
-        let kind = entry.file_type().unwrap();
+        let kind = entry.file_type()?;
         if kind.is_dir() {
-            add_below(&entry.path(), &path, tree);
+            add_below(&entry.path(), &path, tree)?;
             tree.insert(path, "folder".to_owned());
         } else if kind.is_file() {
-            tree.insert(path, sha1_hex(&std::fs::read(entry.path()).unwrap()));
+            tree.insert(path, sha1_hex(&std::fs::read(entry.path())?));
         }
     }
+    Ok(())
 }
 
 /// Everything that Box has and that is not in its trash.

@@ -18,7 +18,7 @@ mod watchdog;
 mod world;
 
 pub use bytes::{bytes_of, sha1_hex, write_large};
-pub use compare::{Tree, assert_same_everywhere, tree_at, tree_in_box};
+pub use compare::{Tree, assert_same_everywhere, moving_tree_at, tree_at, tree_in_box};
 pub use eventually::{eventually, eventually_ok};
 pub use gate::Gate;
 pub use mode::{Mode, in_mode};
