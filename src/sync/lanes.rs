@@ -17,7 +17,7 @@ pub enum Urgency {
 
 /// Fetches under way up to which each urgency may begin one: readers always find a connection that read-ahead may not take, and
 /// read-ahead finds what pins may not. A fetch is one connection and at most 1 MiB of memory.
-const LIMITS: [usize; 3] = [32, 24, 8];
+const LIMITS: [usize; 3] = [40, 32, 8];
 
 /// The lanes of one process.
 #[derive(Debug, Default)]

@@ -11,9 +11,9 @@ const BLOCK_BYTES: u64 = 64 << 10;
 const SMALL_FILE_BYTES: u64 = 128 << 10;
 /// What is fetched at once for a stream whose read was not foreseen.
 const STREAM_FETCH_BYTES: u64 = 1 << 20;
-/// The most that is on its way or here ahead of one stream: what 24 connections carry in the 80 ms that a request takes plus the
-/// time its piece takes. It lies on the disk, not in memory.
-const MOST_AHEAD_BYTES: u64 = 144 << 20;
+/// The most that is on its way or here ahead of one stream: a large piece for each connection that read-ahead may take. It lies on
+/// the disk, not in memory.
+const MOST_AHEAD_BYTES: u64 = 256 << 20;
 /// How much is fetched ahead for each byte that was read without a gap: full speed after a few round trips, and whoever stops
 /// early has cost a small multiple of what it read.
 const AHEAD_PER_BYTE_READ: u64 = 8;
@@ -26,10 +26,13 @@ const MOST_DISORDER_BYTES: u64 = 2 << 20;
 /// A handle whose first read is of the beginning and at least so long is taken for a stream: `cp` and the like. Programs that only
 /// look what kind of file it is read less.
 const EAGER_BYTES: u64 = 128 << 10;
-/// A piece is one request; the smallest that is worth its round trip, and the largest, so that pieces end about in order.
-const PIECE_BYTES: Range<u64> = 1 << 20..6 << 20;
-/// Pieces that the window is divided into.
-const PIECES: u64 = 24;
+/// A piece is one request; the smallest that is worth its round trip, and the largest, so that pieces end about in order. A
+/// connection of 25 MB/s that waits 80 ms for each request is busy four fifths of the time with the largest.
+const PIECE_BYTES: Range<u64> = 1 << 20..8 << 20;
+/// Pieces that the window is divided into: the connections that read-ahead may take.
+const PIECES: u64 = 32;
+/// Near the end of the file a piece is this part of what is left, so that all connections end at about the same time.
+const LAST_PIECES: u64 = 8;
 
 /// What to fetch ahead of a stream, as long as `run` can be upgraded.
 #[derive(Debug)]
@@ -76,8 +79,10 @@ impl Streams {
             return None;
         }
         let window = consumed.saturating_mul(AHEAD_PER_BYTE_READ).clamp(BLOCK_BYTES, most_ahead);
-        let piece_bytes = (window / PIECES).clamp(PIECE_BYTES.start, PIECE_BYTES.end);
-        let range = stream.asked.max(stream.next)..stream.next.saturating_add(window).min(size);
+        let start = stream.asked.max(stream.next);
+        let range = start..stream.next.saturating_add(window).min(size);
+        let fair = (window / PIECES).min(size.saturating_sub(start) / LAST_PIECES);
+        let piece_bytes = fair.clamp(PIECE_BYTES.start, PIECE_BYTES.end);
         let worth_it = range.end == size || range.end.saturating_sub(range.start) >= piece_bytes.min(window / 2);
         if range.is_empty() || !worth_it {
             return None;
@@ -164,6 +169,15 @@ mod tests {
         let aheads = walk(&mut streams, GIB - (8 << 20), GIB, 128 << 10);
         assert_eq!(aheads.last().unwrap().range.end, GIB);
         assert!(streams.note(&(GIB - 10..GIB), GIB).is_none());
+    }
+
+    #[test]
+    fn near_the_end_pieces_are_smaller_so_that_all_connections_end_together() {
+        let aheads = walk(&mut Streams::new(10 * GIB), 0, GIB, 1 << 20);
+        let largest = aheads.iter().map(|ahead| ahead.piece_bytes).max();
+        assert_eq!(largest, Some(PIECE_BYTES.end));
+        let last = aheads.last().unwrap();
+        assert!(last.range.end == GIB && last.piece_bytes < PIECE_BYTES.end / 2, "{last:?}");
     }
 
     #[test]

@@ -16,6 +16,8 @@ const PIN: &[u8] = b"user.box.pin";
 const SYSTEM_PREFIX: &[u8] = b"system.";
 /// Makes a program privileged; the mount is `nosuid`, and the kernel would ask for it before every write.
 const CAPABILITY: &[u8] = b"security.capability";
+/// Labels are the mount's. `ls -l` asks for it of each file, until it is told that there are none at all.
+const SELINUX: &[u8] = b"security.selinux";
 
 /// Most bytes of one value, as in the kernel (`XATTR_SIZE_MAX`).
 const MAX_VALUE_BYTES: usize = 65_536;
@@ -33,7 +35,7 @@ impl Vfs {
             let computed = self.computed(ino)?.into_iter().find(|(key, _)| key.as_bytes() == own);
             return computed.map(|(_, value)| value.into_bytes()).ok_or(VfsError::NoAttribute);
         }
-        if name.starts_with(SYSTEM_PREFIX) {
+        if name.starts_with(SYSTEM_PREFIX) || name == SELINUX {
             return Err(VfsError::NotSupported);
         }
         self.tree.xattr(ino, name).map_err(|e| self.tree_error(e))?.ok_or(VfsError::NoAttribute)
@@ -123,7 +125,7 @@ fn settable(name: &OsStr) -> Result<&[u8]> {
     let name = name.as_bytes();
     match name {
         n if n.starts_with(OWN_PREFIX) => Err(VfsError::NotPermitted),
-        n if n.starts_with(SYSTEM_PREFIX) || n == CAPABILITY => Err(VfsError::NotSupported),
+        n if n.starts_with(SYSTEM_PREFIX) || n == CAPABILITY || n == SELINUX => Err(VfsError::NotSupported),
         n => Ok(n),
     }
 }

@@ -43,6 +43,7 @@ mod past;
 mod pauses;
 mod pins;
 mod programs;
+mod random_saves;
 mod readers;
 mod reading;
 mod refusals;

@@ -104,4 +104,8 @@ fn other_extended_attributes_are_kept_here() {
     assert!(matches!(rig.vfs.getxattr(ino, capability), Err(VfsError::NoAttribute)));
     let list = name("system.posix_acl_access");
     assert!(matches!(rig.vfs.getxattr(ino, list), Err(VfsError::NotSupported)));
+    // Told that there are no labels at all, `ls -l` does not ask for that of the next file.
+    let label = name("security.selinux");
+    assert!(matches!(rig.vfs.getxattr(ino, label), Err(VfsError::NotSupported)));
+    assert!(matches!(rig.vfs.setxattr(ino, label, b"x", 0), Err(VfsError::NotSupported)));
 }
