@@ -119,7 +119,9 @@ pub(super) fn comes(tx: &mut Tx<'_>, node: &mut Node, before: &Node, now: Timest
                 Ok(())
             }
         }
-        (_, Some(id)) if older && nameless => take_from_trash(tx, node, (left.identity, left.born_at, id), before, now),
+        (owner, Some(id)) if older && nameless => {
+            take_from_trash(tx, node, owner, (left.identity, left.born_at, id), before, now)
+        }
         _ => Ok(()),
     }
 }
@@ -154,6 +156,7 @@ fn take_from(
 fn take_from_trash(
     tx: &mut Tx<'_>,
     node: &mut Node,
+    owner: Option<Node>,
     (number, born_at, id): (i64, Option<BootClock>, String),
     before: &Node,
     now: Timestamp,
@@ -161,6 +164,12 @@ fn take_from_trash(
     let item = BoxId::file(id.clone());
     let Some(trashed) = remote::get(tx, &item)?.filter(|r| r.trashed && !r.public) else { return Ok(()) };
     let (Some(parent), None) = (trashed.parent, rows::by_item(tx, &item)?) else { return Ok(()) };
+    // Deleted, and kept only for a program that has it open.
+    if let Some(mut owner) = owner {
+        surrender(tx, &mut owner)?;
+        owner.identity = Some(fresh_number(tx)?);
+        tx.put(&mut owner)?;
+    }
     let mine = surrender(tx, node)?;
     let base = Base {
         parent,

@@ -125,3 +125,22 @@ fn regression_a_delete_on_its_way_when_the_engine_dies_is_found_out() {
         Crash,
     ]);
 }
+
+#[test]
+fn regression_a_document_is_restored_while_its_deleted_file_is_open() {
+    ends_well(&[
+        Save("a", 0, true),
+        Hurry,
+        Do(0, Fine),
+        Hear(0),
+        Rename("a", "b"),
+        Open(0, "a"),
+        Unlink("b"),
+        Unlink("a"),
+        Do(0, Fine),
+        Hear(0),
+        Do(0, Fine),
+        Hear(0),
+        Save("a", 1, true),
+    ]);
+}
