@@ -69,8 +69,8 @@ fn unconfirmed(
         }
         Fate::Interrupted if is_unchanged(content, row) => drop(tree.found_closed(row.id, stamp, now)?),
         Fate::Interrupted => {
-            found.interrupted += 1;
             if let Some(node) = tree.found_interrupted(row.id, stamp, now)? {
+                found.interrupted += 1;
                 log::warn!("'{}' was interrupted while it was written: it is kept, and not sent", node.name);
             }
         }

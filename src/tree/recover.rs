@@ -2,7 +2,7 @@
 
 use super::contents::{self, ContentRow, ContentState, Place, StoredStamp};
 use super::error::TreeError;
-use super::node::{Hold, Node};
+use super::node::{Hold, Node, Presence};
 use super::store::Tree;
 use crate::base::{ContentId, Ino, Timestamp};
 
@@ -14,7 +14,8 @@ impl Tree {
     }
 
     /// A spool content that differs from its last close, or was never closed: kept under its name, told, not pushed. `stamp` is
-    /// how it was found: from here that counts as its close, and the hold says what it is.
+    /// how it was found: from here that counts as its close, and the hold says what it is. `None` also where a program deleted the
+    /// file: nobody wants those bytes, and nothing is to hold its deletion up.
     pub fn found_interrupted(
         &self,
         id: ContentId,
@@ -40,7 +41,8 @@ impl Tree {
             }
             row.size = stamp.size;
             row.stamp = Some(stamp);
-            if interrupted {
+            let is_told = interrupted && node.presence != Presence::Deleted;
+            if is_told {
                 node.attr.size = stamp.size;
                 node.attr.mtime = Timestamp::from_nanos(stamp.mtime_ns);
                 node.hold = Some(Hold::Interrupted);
@@ -49,7 +51,7 @@ impl Tree {
             contents::put(tx, &row)?;
             tx.put(&mut node)?;
             tx.due(node.ino, Some(now))?;
-            Ok(Some(node))
+            Ok((is_told || !interrupted).then_some(node))
         })
     }
 

@@ -168,10 +168,8 @@ impl Vfs {
     pub(super) fn note_handle(&self, handle: &FileHandle) -> Result<()> {
         let mut shard = self.inodes.lock(handle.ino);
         match shard.get(handle.ino) {
-            Some(inode) => {
-                self.note(handle.ino, inode)?;
-                if handle.writer.is_some() { self.hold_troubled(handle.ino, inode) } else { Ok(()) }
-            }
+            Some(inode) if handle.writer.is_some() => self.record(handle.ino, inode),
+            Some(inode) => self.note(handle.ino, inode),
             None => Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 use super::asks::Asks;
 use super::error::{Result, VfsError};
 use super::handles::{FileHandle, Space};
+use super::inodes::{Mode, OpenInode};
 use super::state::Vfs;
 use crate::content::{Place, Room};
 use std::sync::{Mutex, PoisonError};
@@ -73,6 +74,19 @@ impl Vfs {
         since.get_or_insert_with(Instant::now).elapsed() < ROOM_WAIT
     }
 
+    fn is_disk_full(&self) -> Result<bool> {
+        Ok(self.content.free(Place::Spool)? < self.content.limits().floor)
+    }
+
+    /// Looks at the disk before a close or fsync of a file that the kernel wrote is noted: it may have filled since the last look
+    /// of [`Vfs::watch`], and be free again at the next.
+    pub(super) fn look_at_disk(&self, inode: &OpenInode) -> Result<()> {
+        if inode.mode == Mode::Passthrough && self.is_disk_full()? && inode.trouble.disk_was_full() {
+            log::warn!("the disk of the spool is full: a file that is being closed may lack bytes");
+        }
+        Ok(())
+    }
+
     /// Looks at the disk while the kernel writes files by itself; to be called four times a second. A write that failed is seen by
     /// nobody then: below the floor of the disk, every such file may lack bytes.
     pub fn watch(&self) -> Result<()> {
@@ -88,14 +102,13 @@ impl Vfs {
                 grown.push(trouble);
             }
         }
-        let limits = self.content.limits();
-        if self.content.free(Place::Spool)? < limits.floor {
+        if self.is_disk_full()? {
             let fresh = written.iter().filter(|(_, trouble)| trouble.disk_was_full()).count();
             if fresh > 0 {
                 log::warn!("the disk of the spool is full: {fresh} files that are being written may lack bytes");
             }
         }
-        if self.content.usage(Place::Spool) > limits.spool {
+        if self.content.usage(Place::Spool) > self.content.limits().spool {
             grown.iter().for_each(|trouble| trouble.outgrew_spool());
         }
         Ok(())

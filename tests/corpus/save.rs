@@ -195,8 +195,10 @@ impl Report<'_> {
         let (least, most) = match self.way {
             Way::AtOnce | Way::Offline => (self.trace.versions, self.trace.versions),
             Way::Slowly => (self.trace.versions_slow, self.trace.versions_slow),
-            // A mount sends at once what it finds: how much is closed by then depends on how fast it starts.
-            Way::Killed => (self.trace.versions, self.trace.versions_slow.max(self.trace.versions)),
+            // A mount sends at once what it finds closed or synced: how much that is depends on how fast it starts.
+            Way::Killed => {
+                (self.trace.versions, self.trace.versions_slow.max(self.trace.versions) + self.trace.syncs())
+            }
         };
         assert!((least..=most).contains(&made), "{made} new versions instead of {least} to {most}");
         assert_eq!(attached(self.world, &before.id), before.attached);

@@ -190,6 +190,24 @@ impl Trace {
     }
 }
 
+impl Trace {
+    /// How often the program syncs the document while it has it open: what a start after a kill finds as it was then counts as
+    /// closed, and goes up.
+    pub fn syncs(&self) -> usize {
+        let mut numbers = Vec::new();
+        let mut syncs = 0;
+        for step in &self.steps {
+            match step {
+                Step::Open { file, path, .. } if *path == self.document.path => numbers.push(*file),
+                Step::Close { file } => numbers.retain(|number| number != file),
+                Step::Sync { file } => syncs += usize::from(numbers.contains(file)),
+                _ => {}
+            }
+        }
+        syncs
+    }
+}
+
 fn seed(text: &str) -> Seed {
     let (path, size) = text.rsplit_once(' ').unwrap_or_else(|| panic!("not a path and a size: {text}"));
     Seed { path: path.to_owned(), size: size.parse().unwrap() }

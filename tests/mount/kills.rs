@@ -12,6 +12,7 @@ in_both_modes!(
     a_tree_survives_a_killed_daemon,
     a_file_killed_before_its_close_is_told_and_not_sent,
     an_overwritten_file_killed_before_its_close_leaves_box_alone,
+    a_file_deleted_while_it_was_written_is_gone_from_box_after_a_kill,
     synced_bytes_survive_a_killed_daemon,
     a_large_upload_goes_on_after_a_kill,
     a_dead_mount_is_replaced_by_the_next,
@@ -86,6 +87,24 @@ fn an_overwritten_file_killed_before_its_close_leaves_box_alone(mode: Mode) {
     mount.command(&["retry"], "doc").ok();
     mount.wait();
     assert_eq!(world.expect_bytes("/doc", b"half of it").version_ids.len(), 2);
+}
+
+fn a_file_deleted_while_it_was_written_is_gone_from_box_after_a_kill(mode: Mode) {
+    let world = World::new(mode);
+    let mount = world.mount();
+    std::fs::write(mount.at("doc"), "text").unwrap();
+    mount.wait();
+    let mut file = File::options().append(true).open(mount.at("doc")).unwrap();
+    file.write_all(b" and more").unwrap();
+    std::fs::remove_file(mount.at("doc")).unwrap();
+    mount.kill();
+    drop(file);
+    let mount = world.mount();
+    mount.wait();
+    let items = world.emulator.items();
+    assert!(items.len() == 1 && items[0].trashed && items[0].version_ids.len() == 1, "{items:#?}");
+    let told = mount.command(&["status"], "").ok().stdout;
+    assert!(!told.contains("interrupted"), "{told}");
 }
 
 fn synced_bytes_survive_a_killed_daemon(mode: Mode) {
