@@ -39,8 +39,9 @@ pub struct DataFile {
     usage: Arc<Usage>,
     /// Open for reading only, so that it does not keep the lease away.
     pub(super) reader: RwLock<Arc<File>>,
-    /// True once everything is present; then it stays so, and `state` need not be asked.
-    whole: AtomicBool,
+    /// True once everything is present; then it stays so, and `state` need not be asked. Only an empty file can become one of
+    /// which all is missing ([`DataFile::start_cold`]).
+    pub(super) whole: AtomicBool,
     /// Whether presence changed since [`DataFile::save_ranges`].
     pub(super) unsaved: AtomicBool,
     saving: Mutex<()>,

@@ -67,6 +67,19 @@ impl Content {
 }
 
 impl DataFile {
+    /// Makes an empty file one of `size` bytes of which none is here. The caller knows that nobody else has it open.
+    pub fn start_cold(&self, size: u64) -> Result<()> {
+        let mut state = lock(&self.state);
+        let file = state.write_file(&self.reader)?;
+        let sized = file.set_len(size).map_err(meaning("sizing a data file"));
+        if sized.is_ok() {
+            self.lose(&mut state, &(0..size));
+            self.whole.store(false, Ordering::Release);
+        }
+        state.shed();
+        sized
+    }
+
     /// Forgets what lies far from the last read. Only a clean content that is not whole does: a whole one may be in the kernel's
     /// hands, and a changed one is nowhere else.
     fn give_back(&self, behind: u64, ahead: u64) -> Result<()> {

@@ -147,7 +147,7 @@ impl Fuse {
         self.answer(reply, &(), move |vfs, ()| vfs.fallocate(Fh(fh.0), offset, length, mode), |reply, ()| reply.ok());
     }
 
-    /// What is copied is noted, so that Box can be asked to copy it too; the kernel moves the bytes by itself.
+    /// Box copies what is not here; the kernel moves the other bytes by itself.
     pub(super) fn copy_file_range(
         self: &Arc<Self>,
         (from, from_offset): (INodeNo, u64),
@@ -155,17 +155,14 @@ impl Fuse {
         length: u64,
         reply: ReplyWrite,
     ) {
-        let whole = from_offset == 0 && to_offset == 0;
         self.answer(
             reply,
             &(),
-            move |vfs, ()| {
-                if whole {
-                    vfs.note_copy(ino(from), Fh(to.0), length)?;
-                }
-                Err(VfsError::NotSupported)
+            move |vfs, ()| vfs.copy((ino(from), from_offset), (Fh(to.0), to_offset), length),
+            |reply, copied| match u32::try_from(copied) {
+                Ok(copied) => reply.written(copied),
+                Err(_) => reply.error(errno::MEANINGLESS),
             },
-            ReplyWrite::written,
         );
     }
 

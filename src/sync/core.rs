@@ -251,6 +251,7 @@ impl Core {
                 // One try at once tells whether Box is still out of reach.
                 self.outage.until = None;
                 self.tree.set_due(push.ino, Some(now))?;
+                self.tree.hurry_above(push.ino, now)?;
                 self.pushes.push(push);
                 Ok(())
             }

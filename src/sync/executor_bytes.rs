@@ -163,7 +163,6 @@ pub async fn to_cache(executor: &Executor, id: ContentId) {
     drop(room);
 }
 
-/// Removes a data file that nobody needs.
 /// Moves a data file that belongs to nothing to the rescue directory; an empty one goes.
 pub async fn rescue(executor: &Executor, id: ContentId) {
     let content = executor.content.clone();
@@ -175,6 +174,7 @@ pub async fn rescue(executor: &Executor, id: ContentId) {
     }
 }
 
+/// Removes a data file that nobody needs.
 pub async fn drop_data(executor: &Executor, id: ContentId) {
     let content = executor.content.clone();
     failpoint("drop.leaving");

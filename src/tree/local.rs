@@ -196,15 +196,6 @@ impl Tree {
         })
     }
 
-    /// A program is about to copy the version `origin` into `content`. Whether it did is known when the bytes are sealed.
-    pub fn expect_copy(&self, content: ContentId, origin: Origin) -> Result<(), TreeError> {
-        self.write(|tx| {
-            let Some(mut row) = contents::get(tx, content)? else { return Ok(()) };
-            row.origin = Some(origin);
-            contents::put(tx, &row)
-        })
-    }
-
     /// A written handle was flushed or released: what the bytes look like now, so that a later start can tell whether they
     /// were closed.
     pub fn closed(

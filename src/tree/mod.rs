@@ -9,6 +9,7 @@ mod changes;
 mod children;
 mod conflicts;
 mod contents;
+mod copies;
 mod dirty;
 mod discard;
 mod error;

@@ -226,9 +226,13 @@ pub(super) fn insert(
     };
     let mut node = shown(folder, item, defaults, now);
     tx.put(&mut node)?;
+    // What a first listing brings is not new, and the kernel keeps neither names of a folder before it is complete nor that a name
+    // is missing. To be told of them would only spoil the listing that it is reading.
+    if !folder.complete {
+        return Ok(());
+    }
     learned.invalid.push(shown_entry(&node));
-    // What a first listing brings is not new.
-    if folder.complete { tx.tell(MadeIn::Box, What::Created, &node) } else { Ok(()) }
+    tx.tell(MadeIn::Box, What::Created, &node)
 }
 
 /// An item we show: its clean fields follow Box.

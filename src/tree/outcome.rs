@@ -146,7 +146,12 @@ fn answered(
         node.hold = None;
     }
     tx.put(&mut node)?;
-    tx.due(node.ino, Some(now))?;
+    if attempt.call.kind == AttemptKind::Copy {
+        // Who copies a file sets its time next.
+        tx.settle(node.ino, now)?;
+    } else {
+        tx.due(node.ino, Some(now))?;
+    }
     if node.is_folder() {
         tx.wake_children(node.ino, now)?;
     }

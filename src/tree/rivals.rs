@@ -1,5 +1,6 @@
 //! One name, of a node here and of an item that Box tells of: who keeps it (DESIGN.md section 4, name collision on news).
 
+use super::ask::Invalidation;
 use super::changes::{MadeIn, What};
 use super::error::TreeError;
 use super::news::{Learned, base_of, insert, node_name, shown_entry};
@@ -38,6 +39,7 @@ pub(super) fn collide(
         learned.look_at.push(id);
         let mut folder = folder;
         folder.complete = false;
+        learned.invalid.push(Invalidation::Data { ino: folder.ino });
         return tx.put(&mut folder);
     }
     if holder.is_local_only() {
@@ -49,6 +51,7 @@ pub(super) fn collide(
         holder.box_id = Some(item.id.id.clone());
         holder.base = Some(base_of(item, &holder));
         holder.complete = false;
+        learned.invalid.push(Invalidation::Data { ino: holder.ino });
         tx.put(&mut holder)?;
         return tx.wake_children(holder.ino, now);
     }

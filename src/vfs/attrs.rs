@@ -127,6 +127,7 @@ impl Vfs {
         self.check_quota(node.ino, size)?;
         match shard.get(node.ino) {
             Some(inode) if inode.writers > 0 => {
+                self.change_copy(node.ino, &inode.file, &inode.copy)?;
                 inode.file.truncate(size)?;
                 inode.trouble.cut(size);
                 self.save_ranges(&inode.file)?;

@@ -2,6 +2,7 @@
 
 use super::ahead::Streams;
 use super::asks::Source;
+use super::copy::CopyInBox;
 use super::error::{Result, VfsError};
 use super::readers::Program;
 use super::trouble::Trouble;
@@ -9,9 +10,13 @@ use super::types::Fh;
 use crate::base::Ino;
 use crate::content::{DataFile, Stamp, Writer};
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+
+/// Processes whose threads are looked at, when a thread makes a file, for one that reads what is not here: each costs a look at /proc.
+const MAX_PROCESSES_ASKED: usize = 16;
 
 /// What a handle stands for.
 #[derive(Clone)]
@@ -28,8 +33,12 @@ pub(super) struct FileHandle {
     pub file: Arc<DataFile>,
     /// Handles for writing have one; the content is not sealed before it is gone.
     pub writer: Option<Writer>,
-    /// Where missing bytes come from; `None` for what was never in Box.
-    pub source: Option<Source>,
+    /// Where missing bytes came from when it was opened; `None` for what was never in Box.
+    source: Option<Source>,
+    /// What Box copies into it.
+    pub copy: Arc<CopyInBox>,
+    /// The process that opened it to read what is not here.
+    pub cold_reader: Option<u32>,
     /// Its program gets no bytes that are not here.
     pub refused: bool,
     /// What [`DataFile::spoiled`] said when it was opened.
@@ -59,7 +68,7 @@ impl FileHandle {
     pub fn new(
         ino: Ino,
         file: Arc<DataFile>,
-        trouble: Arc<Trouble>,
+        (trouble, copy): (Arc<Trouble>, Arc<CopyInBox>),
         writer: Option<Writer>,
         source: Option<Source>,
         cache_bytes: u64,
@@ -69,6 +78,8 @@ impl FileHandle {
             spoiled: file.spoiled(),
             file,
             trouble,
+            copy,
+            cold_reader: None,
             refused: false,
             writer,
             source,
@@ -87,6 +98,11 @@ impl FileHandle {
         FileHandle { source, refused: program.refused, ..self }
     }
 
+    /// Where missing bytes come from; `None` for what was never in Box.
+    pub fn source(&self) -> Option<&Source> {
+        self.source.as_ref().or_else(|| self.copy.source())
+    }
+
     pub fn streams(&self) -> MutexGuard<'_, Streams> {
         // Changed in single steps, so that a panic elsewhere leaves them whole.
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
@@ -97,18 +113,41 @@ impl FileHandle {
 #[derive(Default)]
 pub(super) struct Handles {
     next: AtomicU64,
-    table: Mutex<HashMap<u64, Handle>>,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    open: HashMap<u64, Handle>,
+    /// How many files each process has open to read what is not here.
+    cold_readers: HashMap<u32, usize>,
 }
 
 impl Handles {
     pub fn add(&self, handle: Handle) -> Fh {
         let fh = self.next.fetch_add(1, Ordering::Relaxed) + 1;
-        self.lock().insert(fh, handle);
+        let mut table = self.lock();
+        if let Some(pid) = cold_reader(&handle) {
+            *table.cold_readers.entry(pid).or_default() += 1;
+        }
+        table.open.insert(fh, handle);
         Fh(fh)
     }
 
+    /// Whether the process, by the number of any of its threads, has a file open to read what is not here.
+    pub fn reads_cold(&self, pid: u32) -> bool {
+        let readers: Vec<u32> = {
+            let table = self.lock();
+            if table.cold_readers.is_empty() || table.cold_readers.contains_key(&pid) {
+                return !table.cold_readers.is_empty();
+            }
+            table.cold_readers.keys().copied().take(MAX_PROCESSES_ASKED).collect()
+        };
+        readers.iter().any(|reader| Path::new(&format!("/proc/{reader}/task/{pid}")).exists())
+    }
+
     pub fn get(&self, fh: Fh) -> Result<Handle> {
-        self.lock().get(&fh.0).cloned().ok_or(VfsError::BadHandle)
+        self.lock().open.get(&fh.0).cloned().ok_or(VfsError::BadHandle)
     }
 
     pub fn file(&self, fh: Fh) -> Result<Arc<FileHandle>> {
@@ -127,11 +166,28 @@ impl Handles {
     }
 
     pub fn remove(&self, fh: Fh) -> Result<Handle> {
-        self.lock().remove(&fh.0).ok_or(VfsError::BadHandle)
+        let mut table = self.lock();
+        let handle = table.open.remove(&fh.0).ok_or(VfsError::BadHandle)?;
+        if let Some(pid) = cold_reader(&handle)
+            && let Some(count) = table.cold_readers.get_mut(&pid)
+        {
+            *count -= 1;
+            if *count == 0 {
+                table.cold_readers.remove(&pid);
+            }
+        }
+        Ok(handle)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Handle>> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         // Changed in single steps, so that a panic elsewhere leaves it whole.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn cold_reader(handle: &Handle) -> Option<u32> {
+    match handle {
+        Handle::File(file) => file.cold_reader,
+        Handle::Folder(_) | Handle::Text(_) => None,
     }
 }

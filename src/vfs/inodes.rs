@@ -1,5 +1,6 @@
 //! The table of open inodes: one mode and one data file for each, from its first open to its last release.
 
+use super::copy::CopyInBox;
 use super::trouble::Trouble;
 use super::types::Way;
 use crate::base::{ContentId, Ino};
@@ -38,6 +39,7 @@ pub(super) struct OpenInode {
     /// What the node said when it was last looked at, for the time after Box and the database have forgotten it.
     pub attr: Attr,
     pub trouble: Arc<Trouble>,
+    pub copy: Arc<CopyInBox>,
 }
 
 /// What the kernel's page cache can hold of an inode: the bytes of this content at this generation.

@@ -34,7 +34,7 @@ impl Vfs {
     /// Has what the reader will want next fetched, without anybody waiting.
     fn read_ahead(&self, handle: &FileHandle, offset: u64, size: u32) -> Result<()> {
         let wanted = !handle.refused && !handle.file.is_whole();
-        let Some(source) = handle.source.as_ref().filter(|_| wanted) else { return Ok(()) };
+        let Some(source) = handle.source().filter(|_| wanted) else { return Ok(()) };
         let file_bytes = handle.file.size()?;
         let read = offset..offset.saturating_add(size.into()).min(file_bytes);
         if !read.is_empty()
@@ -46,7 +46,7 @@ impl Vfs {
     }
 
     fn fetch<T>(&self, handle: &FileHandle, gaps: &[Range<u64>]) -> Result<T> {
-        let (Some(source), Some(first), Some(last)) = (&handle.source, gaps.first(), gaps.last()) else {
+        let (Some(source), Some(first), Some(last)) = (handle.source(), gaps.first(), gaps.last()) else {
             return Err(VfsError::Stale);
         };
         let wanted = first.start..last.end;
@@ -62,6 +62,7 @@ impl Vfs {
         let written = u32::try_from(data.len()).map_err(|_| VfsError::Invalid)?;
         let room = self.take_room(&handle, offset, data.len() as u64);
         room.inspect_err(|error| handle.trouble.note(offset, error))?;
+        self.change_copy(handle.ino, &handle.file, &handle.copy)?;
         match writer.write(offset, data) {
             Ok(()) => handle.trouble.written(&(offset..offset + data.len() as u64)),
             Err(ContentError::Scattered) => return self.fetch_all(&handle),
@@ -86,6 +87,7 @@ impl Vfs {
         if how != Allocate::PunchHole {
             self.take_room(&handle, offset, len)?;
         }
+        self.change_copy(handle.ino, &handle.file, &handle.copy)?;
         handle.file.allocate(offset, len, how)?;
         self.changed_cold(&handle)
     }
@@ -119,7 +121,7 @@ impl Vfs {
 
     /// A file that was not whole was written: what is present now is known before the answer, and the rest is on its way.
     fn changed_cold(&self, handle: &FileHandle) -> Result<()> {
-        let Some(source) = &handle.source else { return Ok(()) };
+        let Some(source) = handle.source() else { return Ok(()) };
         self.save_ranges(&handle.file)?;
         if !handle.file.is_whole() && !handle.asked_for_all.swap(true, Ordering::Relaxed) {
             self.asks.start_fetch(source);
@@ -129,7 +131,7 @@ impl Vfs {
 
     fn fetch_all<T>(&self, handle: &FileHandle) -> Result<T> {
         let all = 0..handle.file.size()?;
-        let source = handle.source.clone().ok_or(VfsError::Stale)?;
+        let source = handle.source().cloned().ok_or(VfsError::Stale)?;
         Err(VfsError::Wait(self.asks.fetch(source, all.clone(), all)))
     }
 }

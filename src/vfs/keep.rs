@@ -99,7 +99,7 @@ impl Vfs {
     /// Met when the whole file is here.
     fn whole(&self, fh: Fh) -> Result<()> {
         let handle = self.handles.file(fh)?;
-        match &handle.source {
+        match handle.source() {
             Some(source) if !handle.file.is_whole() => Err(VfsError::Wait(self.asks.whole(source))),
             _ => Ok(()),
         }

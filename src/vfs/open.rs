@@ -64,7 +64,10 @@ impl Vfs {
             self.note_closed(node, &bytes)?;
             self.asks.released(node.ino);
         }
-        self.begin(&mut shard, node, &bytes, how)?;
+        // Under passthrough nobody sees what is written: a copy of what is not here, which is to come, could not be told from it.
+        let may_copy = how.write && self.handles.reads_cold(caller.pid);
+        let mode = if may_copy { Mode::Copying } else { self.mode_for(node.ino, &bytes.file, how)? };
+        self.begin(&mut shard, node, &bytes, mode);
         self.handle(&mut shard, node, &bytes, how, caller)
     }
 
@@ -103,7 +106,8 @@ impl Vfs {
         if how.write {
             self.make_writable(&node, &mut bytes)?;
         }
-        self.begin(&mut shard, &node, &bytes, how)?;
+        let mode = self.mode_for(ino, &bytes.file, how)?;
+        self.begin(&mut shard, &node, &bytes, mode);
         self.handle(&mut shard, &node, &bytes, how, caller)
     }
 
@@ -207,6 +211,7 @@ impl Vfs {
         let inode = shard.get(node.ino).ok_or(VfsError::Stale)?;
         let mut bytes = Bytes { file: inode.file.clone(), row: self.row_of(&inode.file)? };
         if how.write {
+            self.change_copy(node.ino, &bytes.file, &inode.copy)?;
             self.make_writable(node, &mut bytes)?;
             inode.noted = None;
             if how.truncate {
@@ -219,13 +224,12 @@ impl Vfs {
     }
 
     /// Enters the inode into the table, in the mode it keeps until its last release.
-    fn begin(&self, shard: &mut Shard, node: &Node, bytes: &Bytes, how: OpenHow) -> Result<()> {
-        let mode = self.mode_for(node.ino, &bytes.file, how)?;
+    fn begin(&self, shard: &mut Shard, node: &Node, bytes: &Bytes, mode: Mode) {
         let file = bytes.file.clone();
         let trouble = self.unrecorded.trouble_of(node.ino).unwrap_or_default();
-        let inode = OpenInode { mode, file, handles: 0, writers: 0, noted: None, attr: node.attr, trouble };
+        let copy = Arc::default();
+        let inode = OpenInode { mode, file, handles: 0, writers: 0, noted: None, attr: node.attr, trouble, copy };
         shard.insert(node.ino, inode);
-        Ok(())
     }
 
     fn mode_for(&self, ino: Ino, file: &DataFile, how: OpenHow) -> Result<Mode> {
@@ -257,9 +261,12 @@ impl Vfs {
         let writer = how.write.then(|| file.open_writer());
         let source = (!file.is_whole()).then(|| bytes.source()).flatten();
         // Whoever changes a file gets it whole, as every writer does.
-        let program = source.as_ref().filter(|_| !how.write).map(|_| self.program(caller));
-        let handle = FileHandle::new(ino, file, inode.trouble.clone(), writer, source, self.content.limits().cache);
-        let handle = handle.of(program);
+        let cold_reader = source.as_ref().filter(|_| !how.write).map(|_| caller.pid);
+        let program = cold_reader.map(|_| self.program(caller));
+        let seen = (inode.trouble.clone(), inode.copy.clone());
+        let handle = FileHandle::new(ino, file, seen, writer, source, self.content.limits().cache);
+        let mut handle = handle.of(program);
+        handle.cold_reader = cold_reader;
         let fh = self.handles.add(Handle::File(Arc::new(handle)));
         Ok(Opened { fh, way })
     }

@@ -83,7 +83,7 @@ impl Vfs {
     }
 
     async fn fetch_together(&self, open: &[(Ino, Fh)]) -> Result<()> {
-        let source = |(_, fh): &(Ino, Fh)| self.handles.file(*fh).ok()?.source.clone();
+        let source = |(_, fh): &(Ino, Fh)| self.handles.file(*fh).ok()?.source().cloned();
         let (batch, others) = self.arriving.begin(open.iter().filter_map(source).collect());
         let fetched = if batch.sources.is_empty() { Ok(()) } else { self.asks.together(&batch.sources).await };
         drop(batch);

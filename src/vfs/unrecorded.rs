@@ -39,6 +39,7 @@ impl Vfs {
     /// Notes what the bytes of a file at rest look like, and what is wrong with them. The caller holds its shard.
     pub(super) fn record(&self, ino: Ino, inode: &mut OpenInode) -> Result<()> {
         self.look_at_disk(inode)?;
+        self.close_copy(ino, inode)?;
         self.note(ino, inode)?;
         self.hold_troubled(ino, inode)
     }

@@ -30,7 +30,7 @@ impl Vfs {
         let source = Source { ino, file: file.clone(), origin: version.origin.clone(), tally: None };
         let source = Some(source).filter(|_| !file.is_whole());
         let program = source.as_ref().map(|_| self.program(caller));
-        let handle = FileHandle::new(ino, file, Arc::default(), None, source, self.content.limits().cache);
+        let handle = FileHandle::new(ino, file, Default::default(), None, source, self.content.limits().cache);
         let fh = self.handles.add(Handle::File(Arc::new(handle.of(program))));
         // An inode stands for one version for ever: what the kernel has of it is right.
         Ok(Opened { fh, way: Way::Cached { keep: true } })
