@@ -13,6 +13,10 @@ use tokio::time::{Instant, Sleep};
 /// Bytes that may pass at once: small against any rate worth testing, large against a call's cost.
 const BURST_BYTES: usize = 32 * 1024;
 
+/// What a connection that was held up may catch up on: timers end up to two milliseconds late, which at a fast rate is more than the
+/// bytes between two of them cost.
+const CREDIT: Duration = Duration::from_millis(10);
+
 /// A rate in bytes per second: who passes bytes is told how long to wait after them.
 #[derive(Debug)]
 pub(super) struct Rate {
@@ -29,7 +33,8 @@ impl Rate {
     fn book(&self, bytes: usize) -> Instant {
         let cost = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);
         let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
-        *free_at = (*free_at).max(Instant::now()) + cost;
+        let now = Instant::now();
+        *free_at = (*free_at).max(now.checked_sub(CREDIT).unwrap_or(now)) + cost;
         *free_at
     }
 }
@@ -52,7 +57,8 @@ impl Way {
     }
 
     fn passed(&mut self, bytes: usize) {
-        if let Some(free_at) = self.rates.iter().map(|rate| rate.book(bytes)).max() {
+        let free_at = self.rates.iter().map(|rate| rate.book(bytes)).max();
+        if let Some(free_at) = free_at.filter(|free_at| *free_at > Instant::now()) {
             self.pause = Some(Box::pin(tokio::time::sleep_until(free_at)));
         }
     }
@@ -126,5 +132,25 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Shaped<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn late_timers_are_caught_up_on_and_rest_is_not_saved() {
+        let rate = Rate::new(1_000_000);
+        let begun = Instant::now();
+        for _ in 0..100 {
+            let free_at = rate.book(1_500);
+            tokio::time::sleep_until(free_at).await;
+        }
+        let took = begun.elapsed();
+        let right = Duration::from_millis(150);
+        assert!(took.abs_diff(right) <= CREDIT + Duration::from_millis(2), "{took:?}");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(rate.book(50_000) >= Instant::now() + Duration::from_millis(50) - CREDIT);
     }
 }

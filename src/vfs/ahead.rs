@@ -11,8 +11,8 @@ const BLOCK_BYTES: u64 = 64 << 10;
 const SMALL_FILE_BYTES: u64 = 128 << 10;
 /// What is fetched at once for a stream whose read was not foreseen.
 const STREAM_FETCH_BYTES: u64 = 1 << 20;
-/// The most that is on its way or here ahead of one stream: a large piece for each connection that read-ahead may take. It lies on
-/// the disk, not in memory.
+/// The most that is on its way or here ahead of one stream: twice what the connections that read-ahead may take carry at a time, so
+/// that none of them waits for the reader. It lies on the disk, not in memory.
 const MOST_AHEAD_BYTES: u64 = 256 << 20;
 /// How much is fetched ahead for each byte that was read without a gap: full speed after a few round trips, and whoever stops
 /// early has cost a small multiple of what it read.
@@ -27,10 +27,10 @@ const MOST_DISORDER_BYTES: u64 = 2 << 20;
 /// look what kind of file it is read less.
 const EAGER_BYTES: u64 = 128 << 10;
 /// A piece is one request; the smallest that is worth its round trip, and the largest, so that pieces end about in order. A
-/// connection of 25 MB/s that waits 80 ms for each request is busy four fifths of the time with the largest.
-const PIECE_BYTES: Range<u64> = 1 << 20..8 << 20;
-/// Pieces that the window is divided into: the connections that read-ahead may take.
-const PIECES: u64 = 32;
+/// connection of 25 MB/s that waits 80 ms for each request is busy two thirds of the time with the largest.
+const PIECE_BYTES: Range<u64> = 1 << 20..4 << 20;
+/// Pieces that the window is divided into: two for each connection that read-ahead may take.
+const PIECES: u64 = 64;
 /// Near the end of the file a piece is this part of what is left, so that all connections end at about the same time.
 const LAST_PIECES: u64 = 8;
 

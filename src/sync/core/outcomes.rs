@@ -357,9 +357,10 @@ impl Core {
     pub(super) fn answer_pushes(&mut self, ino: Ino) -> Result<(), TreeError> {
         // A push asks for the bytes of its moment, not for the seal: a writer may still have the file open. Nor for name and times,
         // which may settle yet.
-        let clean = self.tree.node(ino).is_ok_and(|n| {
-            n.dirty_since.is_none() || n.base.is_some_and(|b| b.generation == Some(n.generation))
-        });
+        let clean = self
+            .tree
+            .node(ino)
+            .is_ok_and(|n| n.dirty_since.is_none() || n.base.is_some_and(|b| b.generation == Some(n.generation)));
         if clean {
             for push in take_pushes(&mut self.pushes, ino) {
                 answer(Some(push.reply), Ok(()));
