@@ -5,17 +5,32 @@ use super::error::TreeError;
 use super::forget;
 use super::news::{Learned, shown_entry};
 use super::node::{Node, Presence};
-use super::rivals::give_way;
+use super::rivals::{give_way, step_aside};
 use super::rows;
 use super::store::Tx;
-use crate::base::{Ino, Timestamp};
+use crate::base::{Ino, Timestamp, unparked};
 
 /// A node whose item went to Box's trash by itself: a file with unsent bytes keeps its id, and is restored for them.
 pub(super) fn to_trash(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
     if node.presence == Presence::Here && node.content_dirty() {
-        return tx.settle(node.ino, now);
+        return stay(tx, node, now, learned);
     }
     leave(tx, node, now, learned)
+}
+
+/// Unsent work stays where it is. A name that another mount gave its item only until it was deleted there is not kept: the work goes
+/// up under the one from before, or beside what has that by now.
+fn stay(tx: &mut Tx<'_>, mut node: Node, now: Timestamp, learned: &mut Learned) -> Result<(), TreeError> {
+    if let Some((name, _)) = unparked(&node.name) {
+        if !rows::folding(tx, node.parent, name)?.is_empty() {
+            return step_aside(tx, node, now, learned);
+        }
+        learned.invalid.push(shown_entry(&node));
+        node.name = name.to_owned();
+        learned.invalid.push(shown_entry(&node));
+    }
+    tx.put(&mut node)?;
+    tx.settle(node.ino, now)
 }
 
 /// A node whose item is gone from Box, or from this tree.
@@ -50,8 +65,7 @@ fn take_away(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mut Learned)
         let mut node = node;
         node.box_id = None;
         node.base = None;
-        tx.put(&mut node)?;
-        return tx.settle(node.ino, now);
+        return stay(tx, node, now, learned);
     }
     // The kernel forgets what is below a name with the name.
     learned.invalid.truncate(told);

@@ -1,7 +1,7 @@
 //! Somebody else was there first, at the same time, or afterwards.
 
 use crate::rig::{Rig, eventually};
-use boxfs::base::is_conflict_name;
+use boxfs::base::{Ino, is_conflict_name};
 use boxfs::emulator::{Fault, FaultRule, FaultScript, Options};
 use boxfs::tree::{ContentState, RenameHow};
 
@@ -107,6 +107,24 @@ fn expect_next_version(rig: &Rig, id: &str) {
     assert_eq!(rig.in_box()["/doc.txt"].as_deref(), Some(&b"ours"[..]));
     assert_eq!(rig.id("/doc.txt"), id);
     assert_eq!(rig.node("doc.txt").unwrap().box_id.as_deref(), Some(id));
+}
+
+#[test]
+fn an_edit_of_what_another_mount_set_aside_and_deleted_has_its_name_again() {
+    let mut rig = Rig::new(Options::default());
+    rig.save("doc.txt", b"base");
+    rig.settled();
+    let id = rig.id("/doc.txt");
+    // The name of what waits to be deleted, until its successor is in Box.
+    rig.emulator().act().rename("/doc.txt", "doc.txt.boxfs-swap-32").unwrap();
+    rig.list(Ino::ROOT);
+    assert!(rig.node("doc.txt.boxfs-swap-32").is_some());
+    rig.kill();
+    rig.save("doc.txt.boxfs-swap-32", b"ours");
+    rig.emulator().act().trash("/doc.txt.boxfs-swap-32").unwrap();
+    rig.start();
+    rig.settled();
+    expect_next_version(&rig, &id);
 }
 
 #[test]
