@@ -94,6 +94,24 @@ impl Tree {
         })
     }
 
+    /// A renamed or moved node whose item others have moved, too: where Box has it now is what its own place differs from, so that the
+    /// next call brings it there. `false`: that is known already.
+    pub fn rebase_place(&self, ino: Ino) -> Result<bool, TreeError> {
+        self.write(|tx| {
+            let mut node = tx.node(ino)?;
+            let Some(remote) = node.item().map(|item| remote::get(tx, &item)).transpose()?.flatten() else {
+                return Ok(false);
+            };
+            let (Some(base), Some(parent)) = (node.base.as_mut(), remote.parent) else { return Ok(false) };
+            if (&base.parent, &base.name) == (&parent, &remote.name) {
+                return Ok(false);
+            }
+            (base.parent, base.name) = (parent, remote.name);
+            tx.put(&mut node)?;
+            Ok(true)
+        })
+    }
+
     /// The sealed bytes turned out to be different from what was sealed: they are sealed again.
     pub fn unseal(&self, ino: Ino, now: Timestamp) -> Result<(), TreeError> {
         self.write(|tx| {

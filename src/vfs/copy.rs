@@ -95,7 +95,7 @@ impl Vfs {
         let node = self.node(target.ino)?;
         // A version of a file that Box has cannot be made by a copy.
         let fresh = node.box_id.is_none() && node.content == Some(target.file.id()) && target.file.size()? == 0;
-        if !fresh {
+        if !fresh || node.is_local_only() {
             return Err(VfsError::NotSupported);
         }
         let alone = inode.mode == Mode::Copying && inode.handles == 1 && target.writer.is_some();
@@ -140,8 +140,8 @@ impl Vfs {
 
     /// A file that Box has copied is about to be changed: from here on its bytes are a program's own.
     pub(super) fn change_copy(&self, ino: Ino, file: &Arc<DataFile>, copy: &CopyInBox) -> Result<()> {
-        let stage = *copy.stage();
-        let told = match stage {
+        let mut stage = copy.stage();
+        let told = match *stage {
             Stage::None | Stage::Over => return Ok(()),
             Stage::Asked => return Err(VfsError::Wait(Asks::pause(COPY_PAUSE))),
             Stage::Made { told } => told,
@@ -152,7 +152,7 @@ impl Vfs {
             file.truncate(told)?;
             self.save_ranges(file)?;
         }
-        *copy.stage() = Stage::Over;
+        *stage = Stage::Over;
         Ok(())
     }
 

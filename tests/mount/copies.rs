@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use boxfs::emulator::{FaultScript, Options};
 
-use crate::support::{Calls, Mode, World, bytes_of, run_in};
+use crate::support::{Calls, Mode, SOON, World, bytes_of, eventually, run_in};
 
 in_both_modes!(
     a_copy_of_a_synced_file_sends_no_bytes,
@@ -131,6 +131,8 @@ fn a_copy_of_what_is_not_here_moves_no_bytes(mode: Mode) {
     assert_eq!(sent.len(), 1, "one copy: {sent:?}");
     assert_eq!(copy.content_modified_at, world.in_box("/doc").content_modified_at);
     assert_eq!((downloads(&world), world.uploads()), (0, Calls::default()));
+    let spooled = || std::fs::read_dir(mount.state_dir.join("spool")).unwrap().count();
+    eventually("its place is the cache, which may give its bytes up", SOON, || spooled() == 0);
     assert!(std::fs::read(mount.at("copy")).unwrap() == bytes);
     // Without -p the time is that of the copy.
     run_in(&mount.root, "cp", ["copy", "third"]);

@@ -110,6 +110,24 @@ fn expect_next_version(rig: &Rig, id: &str) {
 }
 
 #[test]
+fn a_rename_of_what_others_moved_to_where_the_name_is_taken_brings_it_back() {
+    let mut rig = Rig::new(Options::default());
+    rig.mkdir("x");
+    rig.mkdir("y");
+    rig.save("x/a", b"ours");
+    rig.save("y/b", b"theirs");
+    rig.settled();
+    let id = rig.id("/x/a");
+    rig.kill();
+    rig.rename("x/a", "x/b", RenameHow::Replace);
+    rig.emulator().act().move_to("/x/a", "/y").unwrap();
+    rig.start();
+    rig.settled();
+    assert_eq!(rig.names(), ["/x", "/x/b", "/y", "/y/b"]);
+    assert_eq!(rig.id("/x/b"), id, "the last local rename wins");
+}
+
+#[test]
 fn an_edit_of_what_another_mount_set_aside_and_deleted_has_its_name_again() {
     let mut rig = Rig::new(Options::default());
     rig.save("doc.txt", b"base");

@@ -291,6 +291,10 @@ impl Core {
         let Some(open) = self.tree.attempt(attempt)? else { return Ok(()) };
         if open.call.target.is_some() {
             self.not_sent(attempt, now, out)?;
+            if self.tree.rebase_place(ino)? {
+                // The name is taken where others have moved the item: from there it comes to its own place, folder and name.
+                return self.tree.set_due(ino, Some(now));
+            }
         }
         let Some(existing) = existing else {
             let parent = open.call.parent.map(|id| self.tree.folder_of(&id)).transpose()?.flatten();
