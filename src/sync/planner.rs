@@ -204,7 +204,7 @@ fn deleted_file(picture: &Picture, item: BoxId) -> Plan {
     }
     // What takes its place is in Box before it goes.
     if picture.name_wanted {
-        return step_aside(&picture.node);
+        return step_aside(picture);
     }
     if picture.needed {
         return Plan::Wait(Wait::SuccessorFirst);
@@ -222,7 +222,7 @@ fn deleted_folder(picture: &Picture, item: BoxId, memory: FolderMemory) -> Plan 
         Inside::DeletedFiles if memory.listed => delete(true),
         Inside::DeletedFiles => Plan::List(picture.node.ino),
         // What moves out may need this very name first, for the folder that it moves to.
-        Inside::Leaving if picture.name_wanted => step_aside(&picture.node),
+        Inside::Leaving if picture.name_wanted => step_aside(picture),
         Inside::Leaving => Plan::Wait(Wait::ChildrenFirst),
         Inside::Strangers if !memory.listed => Plan::List(picture.node.ino),
         Inside::Strangers if !memory.one_by_one => Plan::OneByOne,
@@ -383,7 +383,7 @@ fn slot(picture: &Picture) -> Option<Plan> {
     }
     Some(match &holder.node {
         None => Plan::Look(holder.item.clone()),
-        Some(_) if holder.in_cycle && node.box_id.is_some() => step_aside(node),
+        Some(_) if holder.in_cycle && node.box_id.is_some() => step_aside(picture),
         Some(other) if other.presence == Presence::Here && same_place(other, node) => {
             Plan::Wait(Wait::Held(Hold::NeedsUser { reason: format!("name clashes with {}", other.name) }))
         }
@@ -400,11 +400,13 @@ fn held_by(holder: &SlotHolder, node: &Node) -> String {
     format!("'{}' ({})", node.name, holder.item)
 }
 
-/// A cycle of names is broken by a temporary one; the right name follows when the slot is free.
-fn step_aside(node: &Node) -> Plan {
+/// A cycle of names is broken by a temporary one; the right name follows when the slot is free. Somebody else may have renamed the
+/// item since.
+fn step_aside(picture: &Picture) -> Plan {
+    let node = &picture.node;
     let (Some(item), Some(base)) = (node.item(), &node.base) else { return Plan::Wait(Wait::InFlight) };
     let name = parked_name(&node.name, node.ino.0);
-    if base.name == name {
+    if picture.remote.as_ref().map_or(&base.name, |remote| &remote.name) == &name {
         return Plan::Wait(Wait::NameHeld { by: "a swap under way".to_owned() });
     }
     Plan::Call(Call::Update { item, name: Some(name), parent: None, modified: None, if_match: None })

@@ -325,6 +325,17 @@ fn a_name_that_box_still_gives_to_another_is_waited_for_and_a_cycle_is_broken() 
     wanted.slot = holder(Some(other), true);
     let Plan::Call(Call::Update { name: Some(name), .. }) = next(&wanted) else { panic!("no step aside") };
     assert!(name.starts_with("b.boxfs-swap-"));
+    // There it waits, unless somebody else gives the item another name meanwhile.
+    wanted.node.base.as_mut().unwrap().name.clone_from(&name);
+    wanted.remote.as_mut().unwrap().name.clone_from(&name);
+    assert!(matches!(next(&wanted), Plan::Wait(Wait::NameHeld { .. })));
+    wanted.remote.as_mut().unwrap().name = "plan.txt".to_owned();
+    assert_eq!(next(&wanted), rename_to(&name));
+}
+
+fn rename_to(name: &str) -> Plan {
+    let name = Some(name.to_owned());
+    Plan::Call(Call::Update { item: BoxId::file("11"), name, parent: None, modified: None, if_match: None })
 }
 
 fn attempt(kind: AttemptKind, target: Option<BoxId>, state: AttemptState) -> Attempt {
