@@ -22,13 +22,13 @@ impl Tree {
             let mut node = tx.node(ino)?;
             let Some(item) = node.item() else { return Ok(learned) };
             let remote = remote::get(tx, &item)?;
+            let before = node.clone();
             node.box_id = None;
             node.base = None;
             node.time_refused = None;
-            let name = node.name.clone();
             rivals::step_aside(tx, node, now, &mut learned)?;
             if let Some(remote) = remote.filter(|r| !r.trashed) {
-                appear_again(tx, &remote, ino, name, now, &mut learned)?;
+                appear_again(tx, &remote, before, now, &mut learned)?;
             }
             Ok(learned)
         })
@@ -88,7 +88,7 @@ impl Tree {
             learned.dropped.extend(node.content);
             tx.remove(ino)?;
             if let Some(remote) = remote.filter(|r| !r.trashed) {
-                appear_again(tx, &remote, ino, node.name, now, &mut learned)?;
+                appear_again(tx, &remote, node, now, &mut learned)?;
             }
             Ok(learned)
         })
@@ -174,23 +174,23 @@ impl Tree {
     }
 }
 
-/// The item that `ino` stood for is shown by a node of its own. If it had given its name away, which was `name`, it gets that back if
-/// nothing has it, else one beside it.
+/// The item that `before` stood for is shown by a node of its own. If it had given its name away, for `before` or for a file whose
+/// identity that has, it gets that back if nothing has it, else one beside it.
 fn appear_again(
     tx: &mut Tx<'_>,
     item: &Remote,
-    ino: Ino,
-    name: String,
+    before: Node,
     now: Timestamp,
     learned: &mut Learned,
 ) -> Result<(), TreeError> {
     news::appear(tx, item, now, learned)?;
     let Some(mut node) = rows::by_item(tx, &item.id)? else { return Ok(()) };
-    if unparked(&item.name).is_none_or(|(_, parked)| parked != ino.0) {
+    let known = before.base.is_some_and(|base| base.name == item.name && base.name != before.name);
+    if unparked(&item.name).is_none_or(|(_, parked)| parked != before.ino.0 && !known) {
         return Ok(());
     }
     learned.invalid.push(news::shown_entry(&node));
-    node.name = name;
+    node.name = before.name;
     if !rows::folding(tx, node.parent, &node.name)?.is_empty() {
         return rivals::step_aside(tx, node, now, learned);
     }

@@ -150,7 +150,9 @@ impl Storm<'_> {
         let mount = self.mounter().start();
         mount.wait();
         mount.umount();
-        let changing = self.world.changing_requests();
+        let mut changing = self.world.changing_requests();
+        // The answer to an abort was lost: it is sent once more, and Box knows no such session.
+        changing.retain(|r| !(r.method == "DELETE" && r.path.contains("/upload_sessions/") && r.status == 404));
         assert!(changing.is_empty(), "one more mount changes Box: {changing:#?}");
     }
 

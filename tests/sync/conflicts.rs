@@ -110,6 +110,23 @@ fn expect_next_version(rig: &Rig, id: &str) {
 }
 
 #[test]
+fn what_was_set_aside_for_another_file_and_edited_by_others_has_its_name_again() {
+    let mut rig = Rig::new(Options::default());
+    rig.save("doc.txt", b"base");
+    rig.settled();
+    rig.emulator().act().rename("/doc.txt", "doc.txt.boxfs-swap-99").unwrap();
+    rig.list(Ino::ROOT);
+    rig.kill();
+    rig.rename("doc.txt.boxfs-swap-99", "doc.txt", RenameHow::Replace);
+    rig.save("doc.txt", b"ours");
+    rig.emulator().act().write_file("/doc.txt.boxfs-swap-99", b"theirs").unwrap();
+    rig.start();
+    rig.settled();
+    assert_eq!(rig.in_box()["/doc.txt"].as_deref(), Some(&b"theirs"[..]));
+    assert_eq!((rig.names().len(), conflict_copies(&rig)), (2, vec![Some(b"ours".to_vec())]));
+}
+
+#[test]
 fn a_rename_of_what_others_moved_to_where_the_name_is_taken_brings_it_back() {
     let mut rig = Rig::new(Options::default());
     rig.mkdir("x");
