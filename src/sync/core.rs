@@ -176,7 +176,7 @@ impl Core {
             Event::Page { folder, listing, items } => self.page(folder, listing, &items, now, &mut out)?,
             Event::Listed { folder, listing, result } => self.listed(folder, listing, result, now, &mut out)?,
             Event::Sealed { ino, content, open, result } => self.sealed(ino, content, open, result, now)?,
-            Event::Completed { ino, result } => self.completed(ino, result, now)?,
+            Event::Completed { ino, result } => self.completed(ino, result, now, &mut out)?,
             Event::News { entries, next } => self.news(&entries, &next, now, &mut out)?,
             Event::NewsLost => self.revalidate(now, &mut out)?,
             Event::NoNews(error) => {

@@ -21,10 +21,8 @@ pub async fn data_file(executor: &Executor, id: ContentId) -> Result<(Arc<DataFi
     blocking(move || {
         let row = tree.content(id).map_err(|e| e.to_string())?.ok_or("the content is gone")?;
         let file = match content.load(id, saved(&row)) {
-            // Clean bytes can be had again: a cold file has no data file before it is first used.
-            Err(ContentError::Lost { .. }) if row.state == ContentState::Clean && row.origin.is_some() => {
-                cold_again(&tree, &content, &row)?
-            }
+            // A cold file has no data file before it is first used.
+            Err(ContentError::Lost { .. }) if row.is_of_box() => cold_again(&tree, &content, &row)?,
             loaded => loaded.map_err(|e| e.to_string())?,
         };
         Ok((file, row))

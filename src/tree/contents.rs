@@ -74,6 +74,17 @@ impl ContentRow {
             ContentState::Writable => None,
         }
     }
+
+    /// Whether every byte is one of the origin: no program has written into it, so that a data file which is gone can be begun again.
+    pub fn is_of_box(&self) -> bool {
+        let untouched = match self.state {
+            ContentState::Clean => true,
+            // What Box did not copy, and is to go up from here.
+            ContentState::Writable => self.place == Place::Cache,
+            ContentState::Sealed { .. } => false,
+        };
+        untouched && self.origin.is_some()
+    }
 }
 
 const COLUMNS: &str = "id, ino, place, state, sha1, origin_file, origin_version, origin_sha1, origin_size, ranges, \

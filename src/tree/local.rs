@@ -154,7 +154,7 @@ impl Tree {
         self.write(|tx| contents::put(tx, row))
     }
 
-    /// A clean content whose data file is gone starts again with nothing. `false`: the node has other bytes by now.
+    /// A content of which all is in Box, and whose data file is gone, starts again with nothing. `false`: the node has other bytes by now.
     pub fn cold_again(&self, row: &ContentRow) -> Result<bool, TreeError> {
         self.write(|tx| {
             let there = tx.node(row.ino)?.content == Some(row.id) && contents::get(tx, row.id)?.is_some();
@@ -253,8 +253,8 @@ impl Tree {
         self.write(|tx| {
             let mut node = tx.node(ino)?;
             let Some(mut row) = contents::get(tx, content)? else { return Ok(node) };
-            let overtaken =
-                row.state != ContentState::Clean && row.stamp.is_none_or(|closed| closed.ctime_ns > stamp.ctime_ns);
+            let written = row.state != ContentState::Clean && !row.is_of_box();
+            let overtaken = written && row.stamp.is_none_or(|closed| closed.ctime_ns > stamp.ctime_ns);
             if !open && overtaken {
                 // A program has opened it again meanwhile, or has closed it since: these are bytes of before.
                 return Ok(node);

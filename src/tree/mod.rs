@@ -69,6 +69,7 @@ pub use quota::Quota;
 pub use rebuild::Whereabouts;
 pub use remote::{Remote, Rights};
 pub use rename::{RenameHow, Renamed};
+pub use repair::MissingSource;
 pub use sessions::SessionRow;
 pub use store::Tree;
 

@@ -1,7 +1,7 @@
 //! Local changes that the engine makes when Box and the mount cannot simply be brought together.
 
 use super::attempts;
-use super::contents::{self, ContentState, Place, StoredStamp};
+use super::contents::{self, ContentRow, ContentState, Place, StoredStamp};
 use super::error::TreeError;
 use super::forget;
 use super::local;
@@ -12,6 +12,19 @@ use super::rivals;
 use super::rows;
 use super::store::{Tree, Tx};
 use crate::base::{BoxId, ContentId, Ino, Timestamp, unparked};
+
+/// Why bytes cannot be had from Box.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MissingSource {
+    /// Their file lies in Box's trash, and is brought back for the node that stands for it.
+    ComesBack,
+    /// Others deleted their file, and nothing was written over them here.
+    Deleted,
+    /// For all that is known their file is there.
+    NotDeleted(BoxId),
+    /// A program changed part of them.
+    Gone,
+}
 
 impl Tree {
     /// Content conflict: the node with the local bytes becomes the conflict copy (same inode and handles, no id), and a new
@@ -131,6 +144,21 @@ impl Tree {
             }
             tx.settle(ino, now)
         })
+    }
+
+    /// What it means that Box does not give the bytes which `node` was made from.
+    pub fn missing_source(&self, node: &Node) -> Result<MissingSource, TreeError> {
+        let inner = self.lock();
+        let row = node.content.map(|id| contents::get(inner.db(), id)).transpose()?.flatten();
+        let Some(origin) = row.filter(ContentRow::is_of_box).and_then(|row| row.origin) else {
+            return Ok(MissingSource::Gone);
+        };
+        let source = BoxId::file(origin.file_id);
+        if remote::get(inner.db(), &source)?.is_some_and(|remote| !remote.trashed) {
+            return Ok(MissingSource::NotDeleted(source));
+        }
+        let wanted = rows::by_item(inner.db(), &source)?.filter(|n| n.presence == Presence::Here);
+        Ok(if wanted.is_some() { MissingSource::ComesBack } else { MissingSource::Deleted })
     }
 
     /// The node's bytes cannot be had any more and Box has none: it is kept and told.

@@ -91,7 +91,7 @@ impl Vfs {
     fn lost_bytes(&self, node: &Node, mut row: ContentRow, error: ContentError) -> Result<Bytes> {
         let never_closed = row.stamp.is_none() && row.size == 0;
         let file = match (row.state, &row.origin) {
-            (ContentState::Clean, Some(_)) => {
+            _ if row.is_of_box() => {
                 row.ranges = Some(Vec::new());
                 row.place = tree::Place::Cache;
                 if !self.tree.cold_again(&row).map_err(|e| self.tree_error(e))? {

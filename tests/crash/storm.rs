@@ -28,9 +28,8 @@ const LAST_LIMIT: Duration = Duration::from_secs(300);
 
 #[test]
 fn nothing_is_lost_or_doubled_in_a_storm_of_kills() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let kills = number("BOXFS_SOAK_KILLS").unwrap_or(FEW_KILLS.into());
-    let seed = number("BOXFS_SOAK_SEED").unwrap_or(1);
+    let kills = asked("BOXFS_SOAK_KILLS").unwrap_or(FEW_KILLS.into());
+    let seed = asked("BOXFS_SOAK_SEED").unwrap_or(1);
     println!("storm: {kills} kills, seed {seed}");
     let options = Options { min_session_bytes: PART_BYTES, part_size: Some(PART_BYTES), ..Options::default() };
     let world = World::with(Mode::Copying, Options { commit_202: 1, faults: faults(seed), ..options });
@@ -194,6 +193,11 @@ fn expect_same(found: &Tree, expected: &Tree, whose: &str, world: &World) {
     }
     assert!(missing.is_empty(), "{whose} lacks or has otherwise {missing:#?}");
     assert!(extra.is_empty(), "{whose} has besides {extra:#?}");
+}
+
+/// The number in a variable of the environment.
+pub fn asked(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
 /// Keeps the evidence where `BOXFS_SOAK_KEEP` says.

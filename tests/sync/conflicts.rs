@@ -2,8 +2,9 @@
 
 use crate::rig::{Rig, eventually};
 use boxfs::base::{Ino, is_conflict_name};
-use boxfs::emulator::{Fault, FaultRule, FaultScript, Options};
+use boxfs::emulator::{Emulator, Fault, FaultRule, FaultScript, Options};
 use boxfs::tree::{ContentState, RenameHow};
+use std::collections::BTreeMap;
 
 fn conflict_copies(rig: &Rig) -> Vec<Option<Vec<u8>>> {
     rig.in_box().into_iter().filter(|(path, _)| is_conflict_name(path)).map(|(_, bytes)| bytes).collect()
@@ -124,6 +125,55 @@ fn what_was_set_aside_for_another_file_and_edited_by_others_has_its_name_again()
     rig.settled();
     assert_eq!(rig.in_box()["/doc.txt"].as_deref(), Some(&b"theirs"[..]));
     assert_eq!((rig.names().len(), conflict_copies(&rig)), (2, vec![Some(b"ours".to_vec())]));
+}
+
+/// `part.txt` is in Box, its bytes are not here, and it is renamed over `doc.txt` while others do `meanwhile`.
+fn renamed_over_before_it_was_fetched(meanwhile: impl Fn(&Emulator)) -> Rig {
+    let mut rig = Rig::new(Options::default());
+    rig.emulator().act().write_file("/doc.txt", b"document").unwrap();
+    rig.emulator().act().write_file("/part.txt", b"part").unwrap();
+    rig.list(Ino::ROOT);
+    rig.kill();
+    rig.rename("part.txt", "doc.txt", RenameHow::Replace);
+    meanwhile(rig.emulator());
+    rig.start();
+    rig.settled();
+    eventually("it is told", || rig.tree.notices().unwrap().iter().any(|n| n.what.contains("in Box's trash")));
+    rig
+}
+
+#[test]
+fn a_delete_by_others_beats_a_rename_of_what_is_not_here() {
+    let rig = renamed_over_before_it_was_fetched(|emulator| emulator.act().trash("/part.txt").unwrap());
+    assert_eq!(rig.in_box(), BTreeMap::from([("/doc.txt".to_owned(), Some(b"document".to_vec()))]));
+    let doc = rig.node("doc.txt").unwrap();
+    assert_eq!((doc.box_id, doc.hold, doc.attr.size), (Some(rig.id("/doc.txt")), None, 8));
+}
+
+#[test]
+fn a_delete_of_both_by_others_beats_a_rename_of_what_is_not_here() {
+    let rig = renamed_over_before_it_was_fetched(|emulator| {
+        emulator.act().trash("/part.txt").unwrap();
+        emulator.act().trash("/doc.txt").unwrap();
+    });
+    let shown = rig.node("doc.txt").map(|doc| doc.attr.size);
+    assert_eq!(shown, rig.in_box().get("/doc.txt").map(|_| 8));
+}
+
+#[test]
+fn a_backup_of_what_others_deleted_before_it_was_fetched_arrives() {
+    let mut rig = Rig::new(Options::default());
+    rig.emulator().act().write_file("/doc.txt", b"document").unwrap();
+    rig.list(Ino::ROOT);
+    rig.kill();
+    rig.rename("doc.txt", "doc.bak", RenameHow::Replace);
+    rig.save("doc.txt", b"edited");
+    rig.emulator().act().trash("/doc.txt").unwrap();
+    rig.start();
+    rig.settled();
+    let bytes = |text: &str| Some(text.as_bytes().to_vec());
+    let expected = [("/doc.bak".to_owned(), bytes("document")), ("/doc.txt".to_owned(), bytes("edited"))];
+    assert_eq!(rig.in_box(), BTreeMap::from(expected));
 }
 
 #[test]

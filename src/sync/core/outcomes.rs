@@ -8,11 +8,16 @@ use crate::sync::call::{Call, Target};
 use crate::sync::effect::{Answer, Effect, SealResult};
 use crate::sync::planner::hold_reason;
 use crate::sync::translate;
-use crate::tree::{AskError, Attempt, Finish, Hold, Presence, PushAsk, Settled, StoredStamp, TreeError};
+use crate::tree::{
+    AskError, Attempt, Finish, Hold, MissingSource, Node, Presence, PushAsk, Settled, StoredStamp, TreeError,
+};
 use std::time::Duration;
 
 /// Tries to restore an item that Box says is in the trash and says is not: after these it counts as purged.
 const RESTORE_TRIES: u32 = 3;
+
+/// Why a file waits whose source is looked at. Found there once more, its version counts as purged.
+const SOURCE_ASKED: &str = "Box does not give the bytes that it was made from";
 
 /// A mutating call that is over.
 pub(super) struct Over<'a> {
@@ -113,20 +118,37 @@ impl Core {
         ino: Ino,
         result: Result<(), AskError>,
         now: Timestamp,
+        out: &mut Vec<Effect>,
     ) -> Result<(), TreeError> {
         self.completing.remove(&ino);
         let Ok(node) = self.tree.node(ino) else { return Ok(()) };
         match result {
             Ok(()) => self.tree.set_due(ino, Some(now)),
-            Err(AskError::Gone) => {
-                self.tree.give_up(ino, "the version that this file was changed from is gone").map(drop)
+            Err(AskError::Gone) => self.source_gone(&node, now, out),
+            Err(error) => self.fetch_again(&node, error.to_string(), now),
+        }
+    }
+
+    /// Box does not give the bytes that a file was made from.
+    fn source_gone(&mut self, node: &Node, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+        match self.tree.missing_source(node)? {
+            MissingSource::ComesBack => {
+                self.fetch_again(node, "what it was made from is in Box's trash".to_owned(), now)
             }
-            Err(error) => {
-                let wait = backoff(node.failures + 1, (self.jitter)(), None);
-                let hold = Hold::Retrying { reason: error.to_string() };
-                self.tree.hold(ino, Some(hold), Some(now.after(wait))).map(drop)
+            MissingSource::Deleted => self.take_back_cold(node, now, out),
+            MissingSource::NotDeleted(file) if !is_asked(node) => {
+                self.look(file, now, out);
+                self.fetch_again(node, SOURCE_ASKED.to_owned(), now)
+            }
+            MissingSource::NotDeleted(_) | MissingSource::Gone => {
+                self.tree.give_up(node.ino, "the version that this file was changed from is gone").map(drop)
             }
         }
+    }
+
+    pub(super) fn fetch_again(&mut self, node: &Node, reason: String, now: Timestamp) -> Result<(), TreeError> {
+        let wait = backoff(node.failures + 1, (self.jitter)(), None);
+        self.tree.hold(node.ino, Some(Hold::Retrying { reason }), Some(now.after(wait))).map(drop)
     }
 
     /// A deleted folder waits for what was inside.
@@ -425,4 +447,8 @@ fn errno_name(meaning: &Meaning) -> &'static str {
         Meaning::NameTooLong => "ENAMETOOLONG",
         _ => "EIO",
     }
+}
+
+fn is_asked(node: &Node) -> bool {
+    matches!(&node.hold, Some(Hold::Retrying { reason }) if reason == SOURCE_ASKED)
 }

@@ -7,7 +7,7 @@ use crate::base::{Ino, Timestamp};
 use crate::box_api::ApiError;
 use crate::sync::call::Call;
 use crate::sync::effect::Effect;
-use crate::tree::{DiscardAsk, InUse, Learned, TreeError};
+use crate::tree::{DiscardAsk, Discarded, InUse, Learned, Node, NotDiscarded, TreeError};
 
 impl Core {
     /// Takes back what the refused call was to carry out. `false`: it was not about names, or cannot be taken back; then the node is
@@ -45,21 +45,48 @@ impl Core {
 
     /// Throws away what Box does not have of an item.
     pub(super) fn discard(&mut self, ask: DiscardAsk, now: Timestamp, out: &mut Vec<Effect>) -> Result<(), TreeError> {
+        let done = self.throw_away(ask.ino, ask.act, now, out)?;
+        answer(Some(ask.reply), done);
+        Ok(())
+    }
+
+    /// Others deleted the file whose bytes were to be those of `node`, before they were fetched: their delete wins, as it does over a
+    /// rename.
+    pub(super) fn take_back_cold(
+        &mut self,
+        node: &Node,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), TreeError> {
+        let path = self.tree.path(node.ino).unwrap_or_default();
+        if self.throw_away(node.ino, true, now, out)?.is_err() {
+            return self.fetch_again(node, "somebody else deleted what it was made from".to_owned(), now);
+        }
+        let what = "somebody else deleted the file that was renamed to this name, or copied; it is in Box's trash";
+        log::warn!("'{path}': {what}");
+        self.tree.notice(&path, what, now)
+    }
+
+    fn throw_away(
+        &mut self,
+        ino: Ino,
+        act: bool,
+        now: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<Result<Discarded, NotDiscarded>, TreeError> {
         let open = &self.open;
         let in_use = |content| {
             let open = open(content);
             InUse { handles: open.handles, writers: open.writers }
         };
-        let done = match self.tree.discard(ask.ino, ask.act, in_use, now)? {
+        Ok(match self.tree.discard(ino, act, in_use, now)? {
             Ok((what, learned)) => {
                 self.follow(learned, now, out)?;
                 self.sessions_changed(now);
                 Ok(what)
             }
             Err(why) => Err(why),
-        };
-        answer(Some(ask.reply), done);
-        Ok(())
+        })
     }
 
     /// What may be done with the item is asked again, so that programs hear the refusal at once next time.
