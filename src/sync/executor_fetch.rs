@@ -8,10 +8,10 @@ use super::lanes::{Lane, Urgency};
 use crate::base::{ContentId, Ino};
 use crate::box_api::{ApiError, Download, Meaning};
 use crate::content::{Arrived, Checked, ContentError, DataFile, FetchError, Place, Reservation};
-use crate::tree::{AheadAsk, AskError, FetchAsk, FetchFrom, Invalidation, Origin};
+use crate::tree::{AheadAsk, AskError, FetchAsk, FetchFrom, Invalidation, Origin, Run};
 use bytes::BytesMut;
 use std::ops::Range;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -103,6 +103,10 @@ fn report(from: &FetchFrom, outcome: &Result<(), FetchError>) -> bool {
 
 async fn pieces(executor: &Executor, ask: &AheadAsk, file: &Arc<DataFile>, urgency: Urgency) -> Result<(), FetchError> {
     let mut under_way = JoinSet::new();
+    let turn = match &ask.run {
+        Some(run) => Some(run.turn().await),
+        None => None,
+    };
     let mut start = ask.range.start;
     while start < ask.range.end {
         let end = start.saturating_add(ask.piece_bytes).min(ask.range.end);
@@ -118,6 +122,7 @@ async fn pieces(executor: &Executor, ask: &AheadAsk, file: &Arc<DataFile>, urgen
         }
         start = end;
     }
+    drop(turn);
     while let Some(done) = under_way.join_next().await {
         done.unwrap_or(Err(FetchError::Abandoned))?;
     }
@@ -130,7 +135,7 @@ async fn piece(
     from: &FetchFrom,
     file: &Arc<DataFile>,
     range: Range<u64>,
-    run: Option<Weak<()>>,
+    run: Option<Run>,
     lane: Lane,
 ) -> Result<(), FetchError> {
     let claims = file.claim(range).into_iter().map(|range| Claimed { file: file.clone(), range });
@@ -170,7 +175,7 @@ async fn claimed(
     executor: &Executor,
     from: &FetchFrom,
     claim: Claimed,
-    run: Option<Weak<()>>,
+    run: Option<Run>,
     lane: Lane,
 ) -> Result<(), FetchError> {
     let received = receive(executor, from, &claim, run.as_ref()).await;
@@ -195,15 +200,15 @@ enum Received {
     NotWanted,
 }
 
-fn is_wanted(run: Option<&Weak<()>>) -> bool {
-    run.is_none_or(|run| run.strong_count() > 0)
+fn is_wanted(run: Option<&Run>) -> bool {
+    run.is_none_or(Run::is_wanted)
 }
 
 async fn receive(
     executor: &Executor,
     from: &FetchFrom,
     claim: &Claimed,
-    run: Option<&Weak<()>>,
+    run: Option<&Run>,
 ) -> Result<Received, FetchError> {
     let bytes = claim.range.end - claim.range.start;
     let mut room = match (claim.file.place(), run) {
@@ -249,7 +254,7 @@ async fn transfer(
     executor: &Executor,
     from: &FetchFrom,
     claim: &Claimed,
-    run: Option<&Weak<()>>,
+    run: Option<&Run>,
     offset: &mut u64,
     mut room: Option<&mut Reservation>,
 ) -> Result<(), Broken> {

@@ -5,7 +5,7 @@ use crate::base::{BoxId, ContentId, Ino, Sha1Digest, Timestamp};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, MutexGuard, oneshot};
 
 /// What the file system asks of the engine, on one bounded channel.
 #[derive(Debug)]
@@ -96,8 +96,33 @@ pub struct AheadAsk {
     pub range: Range<u64>,
     /// The size of one request.
     pub piece_bytes: u64,
-    /// Nobody wants it any more once this cannot be upgraded; `None`: it is wanted whatever happens.
-    pub run: Option<Weak<()>>,
+    /// `None`: it is wanted whatever happens.
+    pub run: Option<Run>,
+}
+
+/// A stream of reads, as those know it who fetch ahead of it. What was asked for first begins first, so that the reader does not wait
+/// for a piece behind others that it wants later.
+#[derive(Debug, Clone)]
+pub struct Run {
+    wanted: Weak<()>,
+    turn: Arc<Mutex<()>>,
+}
+
+impl Run {
+    /// One that ends with `stream`.
+    pub fn of(stream: &Arc<()>) -> Run {
+        Run { wanted: Arc::downgrade(stream), turn: Arc::default() }
+    }
+
+    /// Whether somebody still reads on.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted.strong_count() > 0
+    }
+
+    /// Waits until all that was asked for before has begun; to be kept while pieces begin.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
 }
 
 /// Small files of which nothing is here, each of which whoever asks has open. Answered when what comes of them together is here; the rest

@@ -46,7 +46,7 @@ mod xattrs;
 
 pub use ask::{
     AheadAsk, ArchiveAsk, Ask, AskError, DeletionsAsk, DiscardAsk, FetchAsk, FetchFrom, Invalidation, Listed, PastAsk,
-    PastVersion, PauseAsk, PushAsk, Tally, Trashed,
+    PastVersion, PauseAsk, PushAsk, Run, Tally, Trashed,
 };
 pub use attempts::{Attempt, AttemptKind, AttemptState, NewAttempt};
 pub use changes::{Change, MadeIn, What};

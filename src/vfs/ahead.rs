@@ -1,8 +1,9 @@
 //! What a reader will want next: finds the sequential streams in the reads of one handle and says what to fetch for them. Pure;
 //! fetches nothing itself.
 
+use crate::tree::Run;
 use std::ops::Range;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 /// What is fetched at least, and on whose bounds fetches begin and end where nobody reads on: a request to Box takes as long as
 /// some megabytes of its answer, but a program that jumps uses little of what lies around.
@@ -34,12 +35,12 @@ const PIECES: u64 = 64;
 /// Near the end of the file a piece is this part of what is left, so that all connections end at about the same time.
 const LAST_PIECES: u64 = 8;
 
-/// What to fetch ahead of a stream, as long as `run` can be upgraded.
+/// What to fetch ahead of a stream, as long as it is wanted.
 #[derive(Debug)]
 pub(super) struct Ahead {
     pub range: Range<u64>,
     pub piece_bytes: u64,
-    pub run: Weak<()>,
+    pub run: Run,
 }
 
 /// The streams of one handle, the one that was read last at the end.
@@ -61,7 +62,8 @@ struct Stream {
     /// Whether it is believed to go on.
     goes_on: bool,
     /// Dropped with the stream: what was asked for and has not begun is not wanted any more.
-    run: Arc<()>,
+    _alive: Arc<()>,
+    run: Run,
 }
 
 impl Streams {
@@ -88,7 +90,7 @@ impl Streams {
             return None;
         }
         stream.asked = range.end;
-        Some(Ahead { range, piece_bytes, run: Arc::downgrade(&stream.run) })
+        Some(Ahead { range, piece_bytes, run: stream.run.clone() })
     }
 
     /// What to fetch at once for the reader who misses `wanted` of a file of `size` bytes.
@@ -121,7 +123,9 @@ impl Streams {
                     self.streams.remove(0);
                 }
                 let goes_on = read.start == 0 && read.end >= EAGER_BYTES;
-                Stream { start: read.start, next: read.end, asked: 0, goes_on, run: Arc::default() }
+                let alive = Arc::default();
+                let run = Run::of(&alive);
+                Stream { start: read.start, next: read.end, asked: 0, goes_on, _alive: alive, run }
             }
         };
         self.streams.push(stream);
@@ -160,7 +164,7 @@ mod tests {
         let last = &aheads.last().unwrap();
         assert!(last.range.end - (32 << 20) > 100 << 20);
         assert!(last.range.end - (32 << 20) <= MOST_AHEAD_BYTES);
-        assert!(last.run.upgrade().is_some());
+        assert!(last.run.is_wanted());
     }
 
     #[test]
@@ -219,7 +223,7 @@ mod tests {
         assert!(last.iter().any(|a| a.range.start < far) && last.iter().any(|a| a.range.start > far));
         (0..MAX_STREAMS as u64)
             .for_each(|n| drop(streams.note(&((n + 1) * 100_000_000..(n + 1) * 100_000_000 + 9), GIB)));
-        assert!(last.iter().all(|ahead| ahead.run.upgrade().is_none()));
+        assert!(last.iter().all(|ahead| !ahead.run.is_wanted()));
     }
 
     #[test]

@@ -144,7 +144,7 @@ impl Engine {
     }
 
     fn ahead(&self, far: &mut Far, ask: &AheadAsk) {
-        let wanted = ask.run.as_ref().is_none_or(|run| run.strong_count() > 0);
+        let wanted = ask.run.as_ref().is_none_or(|run| run.is_wanted());
         let Some(file) = self.content.get(ask.from.content).filter(|_| wanted) else { return };
         for range in file.claim(ask.range.clone()) {
             self.fetch(far, &ask.from, range);
