@@ -45,6 +45,8 @@ const BLOCKING_THREADS: usize = 64;
 const LIFETIME: Duration = Duration::from_secs(60);
 /// How often files are looked at that the kernel writes by itself: a fast disk takes about a gigabyte in between.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// A file that stays open for writing rests so many settle times before what was written goes: a minute with the default.
+const REST: u32 = 60;
 /// How often it is looked at whether work is on its way: a shutdown begins after a person has pressed a button.
 const LOOK_FOR_WORK_EVERY: Duration = Duration::from_secs(1);
 /// Free space of the disk that is left to others; less on a small disk.
@@ -287,6 +289,7 @@ fn vfs_settings(settings: &Settings) -> vfs::Settings {
             crate::config::Durability::Local => vfs::Durability::Local,
             crate::config::Durability::Box => vfs::Durability::Box,
         },
+        rest: settings.settle * REST,
         links: settings.links,
     }
 }

@@ -15,6 +15,7 @@ mod ranges;
 mod raw;
 mod seal;
 mod stamp;
+mod steady;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -33,5 +34,6 @@ pub use ranges::{Ranges, RangesError};
 pub use raw::Allocate;
 pub use seal::Sealing;
 pub use stamp::{STAMP_PROVES_AFTER, Stamp};
+pub use steady::SteadyCopy;
 pub use store::{Content, Saved};
 pub use usage::{Limits, Place, Room};

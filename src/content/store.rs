@@ -13,7 +13,7 @@ use crate::base::{ContentId, sync_dir};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 use tokio::sync::Notify;
 
@@ -183,19 +183,6 @@ impl Content {
         Ok(to)
     }
 
-    /// A copy of a content at this moment, as another one in the spool. Consistent only if the caller finds the stamp of
-    /// `file` the same before and after. Blocks for as long as a copy takes where the disk cannot share blocks.
-    pub fn snapshot(&self, file: &DataFile, id: ContentId, identity: &Identity) -> Result<Arc<DataFile>> {
-        let path = self.dirs.path(Place::Spool, id);
-        let to = create_file(&path, id, false)?;
-        let copied = self.reopen(file).and_then(|from| copy_data(&from, &to));
-        copied.map_err(meaning("copying a data file"))?;
-        identity::write(&path, identity)?;
-        let copy = self.open_file(id, Place::Spool, file.ranges())?;
-        self.usage.add(Place::Spool, copy.counted_bytes());
-        self.enter(copy)
-    }
-
     /// Every data file in the spool, one after the other.
     pub fn spool_files(&self) -> Result<impl Iterator<Item = Result<SpoolFile>> + use<>> {
         self.dirs.spool_files()
@@ -269,6 +256,10 @@ impl Content {
         self.dirs.path(place, id)
     }
 
+    pub(super) fn dir(&self, place: Place) -> &Path {
+        self.dirs.of(place)
+    }
+
     /// Every content that somebody uses.
     pub(super) fn in_use(&self) -> Vec<Arc<DataFile>> {
         lock(&self.open).files.values().filter_map(Weak::upgrade).collect()
@@ -310,11 +301,6 @@ impl Content {
             File::open(&path)
         };
         copy().map_err(meaning("copying a data file to another disk"))
-    }
-
-    /// A descriptor with a file offset of its own.
-    fn reopen(&self, file: &DataFile) -> io::Result<File> {
-        File::open(self.dirs.path(file.place(), file.id()))
     }
 }
 

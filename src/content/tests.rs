@@ -343,13 +343,31 @@ fn a_rescued_content_bears_its_name() {
 }
 
 #[test]
-fn a_snapshot_does_not_follow_its_original() {
+fn a_steady_copy_does_not_follow_its_original_and_counts_while_it_is_there() {
     let root = tempfile::tempdir().unwrap();
     let content = content(root.path());
-    let file = written(&content, b"hello");
-    let copy = content.snapshot(&file, ContentId(2), &identity()).unwrap();
+    let file = written(&content, &[b'h'; 10_000]);
+    let (used, names) = (content.usage(Place::Spool), || fs::read_dir(root.path().join("spool")).unwrap().count());
+    let before = names();
+    let copy = content.steady_copy(&file).unwrap().unwrap();
+    assert_eq!((content.usage(Place::Spool), names()), (2 * used, before));
     file.open_writer().write(0, b"J").unwrap();
-    assert_eq!(bytes(copy.read(0, 9).unwrap()), b"hello");
+    let mut bytes = [0; 10_000];
+    copy.reader().read_exact_at(&mut bytes, 0).unwrap();
+    assert_eq!(bytes, [b'h'; 10_000]);
+    drop(copy);
+    assert_eq!(content.usage(Place::Spool), used);
+}
+
+#[test]
+fn without_room_there_is_no_steady_copy() {
+    let root = tempfile::tempdir().unwrap();
+    let limits = Limits { spool: 30_000, ..LIMITS };
+    let content = Content::open(dirs(root.path()), limits).unwrap();
+    let file = written(&content, &[1; 20_000]);
+    let used = content.usage(Place::Spool);
+    assert!(content.steady_copy(&file).unwrap().is_none());
+    assert_eq!(content.usage(Place::Spool), used);
 }
 
 #[test]

@@ -54,6 +54,8 @@ pub struct Upload {
     pub stamp: StoredStamp,
     pub created: Timestamp,
     pub modified: Timestamp,
+    /// From a copy: the data file is written to more often than it can be sent.
+    pub steady: bool,
 }
 
 /// Where the bytes go.

@@ -3,6 +3,7 @@
 
 mod outcomes;
 mod pausing;
+mod pushes;
 mod questions;
 mod rollback;
 mod sessions;
@@ -11,13 +12,14 @@ use outcomes::Over;
 pub use outcomes::ask_error;
 use pausing::PAUSED_BY_USER;
 pub(super) use pausing::paused_since;
+use pushes::Pushes;
 
 use super::call::Call;
 use super::effect::{Effect, Event};
 use super::news::{POSITION, Stream};
 use super::planner::{FolderMemory, OpenState, Plan, Wait, plan};
 use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint};
-use crate::tree::{Ask, AskError, Attempt, Listed, Picture, Presence, PushAsk, Rest, Tree, TreeError};
+use crate::tree::{Ask, AskError, Attempt, Listed, Picture, Presence, Rest, Tree, TreeError};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +47,9 @@ const SEAL_AGAIN: Duration = Duration::from_secs(2);
 /// Tries to read a data file, over some seconds, before its node is given up.
 const SEAL_TRIES: u32 = 5;
 
+/// A file of which so many uploads in a row were overtaken by its writer is sent from a copy.
+const STEADY_AFTER: u32 = 2;
+
 /// How long a listing counts as taken just before a recursive delete.
 const FRESH: Duration = Duration::from_secs(30);
 
@@ -69,7 +74,10 @@ pub struct Core {
     listings: HashMap<Ino, Listing>,
     /// Items being looked at, and since when.
     looks: HashMap<BoxId, Timestamp>,
-    pushes: Vec<PushAsk>,
+    pushes: Pushes,
+    /// How many uploads of a file in a row came to nothing because it was written to meanwhile.
+    overtaken: HashMap<Ino, u32>,
+    pub(super) steady_after: u32,
     listed: HashMap<Ino, Timestamp>,
     one_by_one: HashSet<Ino>,
     outage: Outage,
@@ -119,7 +127,9 @@ impl Core {
             completing: HashSet::new(),
             listings: HashMap::new(),
             looks: HashMap::new(),
-            pushes: Vec::new(),
+            pushes: Pushes::default(),
+            overtaken: HashMap::new(),
+            steady_after: STEADY_AFTER,
             listed: HashMap::new(),
             one_by_one: HashSet::new(),
             outage: Outage::default(),
@@ -252,7 +262,7 @@ impl Core {
                 self.outage.until = None;
                 self.tree.set_due(push.ino, Some(now))?;
                 self.tree.hurry_above(push.ino, now)?;
-                self.pushes.push(push);
+                self.pushes.add(push);
                 Ok(())
             }
         }
@@ -292,7 +302,7 @@ impl Core {
         let Some(picture) = self.tree.picture(ino)? else { return Ok(true) };
         let open = (self.open)(picture.node.content);
         let memory = self.memory(ino, picture.node.parent, now);
-        let open = OpenState { pushed: self.pushes.iter().any(|p| p.ino == ino), ..open };
+        let open = OpenState { pushed: self.pushes.of(ino), ..open };
         match plan(&picture, open, memory) {
             Plan::Clean => {
                 self.tree.clean(ino)?;
@@ -356,6 +366,7 @@ impl Core {
             return self.wait(picture, &Wait::ChildrenFirst, now);
         }
         failpoint("forget.recorded");
+        self.overtaken.remove(&node.ino);
         self.sessions_changed(now);
         let next = if forgotten.rest == Rest::More { node.ino } else { node.parent };
         self.tree.set_due(next, Some(now))
@@ -409,6 +420,9 @@ impl Core {
             return Ok(false);
         }
         self.seals.insert(ino);
+        if open {
+            self.pushes.sealing(ino);
+        }
         self.tree.set_due(ino, None)?;
         out.push(Effect::Seal { ino, content, open });
         Ok(true)
@@ -456,6 +470,10 @@ impl Core {
         again: bool,
         out: &mut Vec<Effect>,
     ) -> Result<(), TreeError> {
+        let mut call = call;
+        if let Call::Upload(upload) = &mut call {
+            upload.steady = self.overtaken.get(&ino).copied().unwrap_or_default() >= self.steady_after;
+        }
         self.calls.insert(ino, Flight { upload: call.is_upload(), again });
         self.tree.set_due(ino, None)?;
         out.push(Effect::Call { attempt, ino, call });

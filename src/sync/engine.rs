@@ -277,7 +277,7 @@ fn open_probe(content: Arc<Content>) -> OpenProbe {
 
 fn open_state(content: &Content, id: Option<ContentId>) -> OpenState {
     match id.and_then(|id| content.get(id)) {
-        Some(file) => OpenState { handles: true, writers: file.writers() > 0, pushed: false },
+        Some(file) => OpenState { handles: true, writers: file.writers() > 0, ..OpenState::default() },
         None => OpenState::default(),
     }
 }

@@ -219,7 +219,7 @@ async fn send_round(job: &Job<'_>, session: &Open, missing: &[PartSpan], have: &
 async fn send_part(job: &Job<'_>, session: &Open, span: PartSpan) -> Result<Part, ApiError> {
     let _place = job.executor.parts.acquire().await;
     let slice = PartSlice {
-        file: job.file.reader(),
+        file: job.reader(),
         offset: span.offset,
         len: span.len,
         total_size: job.upload.size,

@@ -6,8 +6,9 @@ use super::executor::{Executor, local_error};
 use super::executor_bytes::{blocking, data_file};
 use super::executor_chunks as chunks;
 use crate::box_api::{ApiError, Meaning, NewFile, NewVersion, Payload};
-use crate::content::{DataFile, Stamp};
+use crate::content::{DataFile, Stamp, SteadyCopy};
 use crate::tree::StoredStamp;
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -18,7 +19,8 @@ pub const CHUNKED_FROM_BYTES: u64 = 20_000_000;
 pub struct Job<'a> {
     pub executor: &'a Executor,
     pub upload: &'a Upload,
-    pub file: Arc<DataFile>,
+    file: Arc<DataFile>,
+    copy: Option<SteadyCopy>,
     pub sent: Arc<AtomicU64>,
 }
 
@@ -27,10 +29,12 @@ pub async fn upload(executor: &Executor, upload: &Upload) -> Result<Answer, ApiE
     let unreadable = |reason: String| local_error("upload", Meaning::LocalFile, &reason);
     let (file, _) = data_file(executor, upload.content).await.map_err(unreadable)?;
     let meter = executor.board.uploading(upload.ino, upload.size);
-    let job = Job { executor, upload, file, sent: meter.sent.clone() };
+    let copy = if upload.steady { steady_copy(executor, &file).await } else { None };
+    let mut job = Job { executor, upload, file, copy: None, sent: meter.sent.clone() };
     if !job.unchanged().await? {
         return Ok(Answer::BytesChanged);
     }
+    job.copy = copy;
     if upload.size >= CHUNKED_FROM_BYTES {
         match chunks::upload(&job).await {
             Err(error) if error.meaning == Meaning::TooSmallForSession => {}
@@ -40,9 +44,27 @@ pub async fn upload(executor: &Executor, upload: &Upload) -> Result<Answer, ApiE
     job.simple().await
 }
 
+/// A copy of the bytes as they are now, where there is room for one.
+async fn steady_copy(executor: &Executor, file: &Arc<DataFile>) -> Option<SteadyCopy> {
+    let (file, content) = (file.clone(), executor.content.clone());
+    let copied = blocking(move || content.steady_copy(&file).map_err(|e| e.to_string())).await;
+    copied.unwrap_or_else(|reason| {
+        log::warn!("a file that is written to more often than it can be sent is sent without a copy: {reason}");
+        None
+    })
+}
+
 impl Job<'_> {
-    /// Syncs the data file and says whether it is still what was sealed.
+    /// What is sent.
+    pub fn reader(&self) -> Arc<File> {
+        self.copy.as_ref().map_or_else(|| self.file.reader(), SteadyCopy::reader)
+    }
+
+    /// Syncs the data file and says whether what is sent is still what was sealed.
     pub async fn unchanged(&self) -> Result<bool, ApiError> {
+        if self.copy.is_some() {
+            return Ok(true);
+        }
         let (file, stamp) = (self.file.clone(), stamp(self.upload.stamp));
         blocking(move || file.still(&stamp).map_err(|e| e.to_string()))
             .await
@@ -51,12 +73,8 @@ impl Job<'_> {
 
     async fn simple(&self) -> Result<Answer, ApiError> {
         let upload = self.upload;
-        let payload = Payload {
-            file: self.file.reader(),
-            len: upload.size,
-            sha1: upload.sha1,
-            progress: Some(self.sent.clone()),
-        };
+        let payload =
+            Payload { file: self.reader(), len: upload.size, sha1: upload.sha1, progress: Some(self.sent.clone()) };
         let modified = Some(upload.modified.as_box_holds());
         let client = &self.executor.client;
         let item = match &upload.target {

@@ -13,8 +13,18 @@ use crate::tree::{
 pub struct OpenState {
     pub handles: bool,
     pub writers: bool,
-    /// A program waits in `close` or `fsync` until Box has the bytes of now (durability `box`).
-    pub pushed: bool,
+    pub pushed: Pushed,
+}
+
+/// Whether somebody waits until Box has the bytes of a moment, although the file may be open for writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pushed {
+    #[default]
+    No,
+    /// They are not sealed yet.
+    Unsealed,
+    /// They are.
+    Sealed,
 }
 
 /// What the engine itself remembers about a deleted folder.
@@ -256,7 +266,7 @@ fn file(picture: &Picture, parent: &str, open: OpenState) -> Plan {
 fn bytes(picture: &Picture, parent: &str, open: OpenState) -> Plan {
     let node = &picture.node;
     let Some(content) = &picture.content else { return Plan::Wait(Wait::MissingRanges) };
-    if open.writers && !open.pushed {
+    if open.writers && open.pushed == Pushed::No {
         return Plan::Wait(Wait::OpenForWriting);
     }
     // Before anything is fetched: Box gives no bytes of what lies in its trash.
@@ -270,8 +280,8 @@ fn bytes(picture: &Picture, parent: &str, open: OpenState) -> Plan {
         return Plan::Complete(content.id);
     }
     let sealed = matches!(content.state, ContentState::Sealed { .. });
-    match (node.unsealed, open.pushed) {
-        (true, true) if !sealed => return Plan::SealOpen(content.id),
+    match (node.unsealed, open.pushed != Pushed::No) {
+        (true, true) if !sealed || open.pushed == Pushed::Unsealed => return Plan::SealOpen(content.id),
         (true, true) if Some(node.generation) == sent(node) => return Plan::Wait(Wait::OpenForWriting),
         (true, true) => {}
         (true, false) => return Plan::Seal(content.id),
@@ -354,6 +364,7 @@ fn upload(picture: &Picture, target: Target) -> Option<Upload> {
         stamp: content.stamp?,
         created: node.attr.btime.min(node.attr.mtime),
         modified: node.attr.mtime,
+        steady: false,
     })
 }
 

@@ -101,6 +101,12 @@ impl Asks {
         })
     }
 
+    /// Asks for the bytes of `ino` to go as they are now; `None` where the channel is full.
+    pub fn push_soon(&self, ino: Ino) -> Option<oneshot::Receiver<std::result::Result<(), AskError>>> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(Ask::Push(PushAsk { ino, reply })).ok().map(|()| answer)
+    }
+
     /// Met when `wanted` is present. What is missing of `fetch`, which contains it, is asked for unless somebody has already.
     pub fn fetch(&self, source: Source, wanted: Range<u64>, fetch: Range<u64>) -> Need {
         let asks = self.0.clone();

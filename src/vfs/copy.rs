@@ -60,6 +60,11 @@ impl CopyInBox {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether Box is asked at this moment.
+    pub fn is_asked(&self) -> bool {
+        matches!(*self.stage(), Stage::Asked)
+    }
+
     fn size(&self) -> u64 {
         self.source().map_or(0, |source| source.origin.size)
     }

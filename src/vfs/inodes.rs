@@ -1,6 +1,7 @@
 //! The table of open inodes: one mode and one data file for each, from its first open to its last release.
 
 use super::copy::CopyInBox;
+use super::quiet::Quiet;
 use super::trouble::Trouble;
 use super::types::Way;
 use crate::base::{ContentId, Ino};
@@ -40,6 +41,8 @@ pub(super) struct OpenInode {
     pub attr: Attr,
     pub trouble: Arc<Trouble>,
     pub copy: Arc<CopyInBox>,
+    /// From its first writer on.
+    pub quiet: Option<Arc<Quiet>>,
 }
 
 /// What the kernel's page cache can hold of an inode: the bytes of this content at this generation.
@@ -72,6 +75,17 @@ impl Inodes {
 }
 
 impl Inodes {
+    /// The inodes that are open for writing, with their data files.
+    pub fn written(&self) -> Vec<(Ino, Arc<DataFile>, Arc<Quiet>)> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            let written = shard.open.iter().filter(|(_, i)| i.writers > 0);
+            found.extend(written.filter_map(|(ino, i)| Some((*ino, i.file.clone(), i.quiet.clone()?))));
+        }
+        found
+    }
+
     /// The data files that the kernel writes by itself at present, with what goes wrong with them.
     pub fn written_unseen(&self) -> Vec<(Arc<DataFile>, Arc<Trouble>)> {
         let mut found = Vec::new();

@@ -22,6 +22,7 @@ mod lookup;
 mod names;
 mod open;
 mod past;
+mod quiet;
 mod quota;
 mod readers;
 mod room;

@@ -5,6 +5,7 @@ use super::error::{Result, VfsError};
 use super::handles::{FileHandle, Handle};
 use super::inodes::{Mode, OpenInode, Shard};
 use super::past::is_past;
+use super::quiet::Quiet;
 use super::state::{Durability, Vfs, allow, existing_name, now};
 use super::types::{Caller, Entry, Fh, OpenHow, Opened, Way};
 use crate::base::Ino;
@@ -12,6 +13,7 @@ use crate::content::{DataFile, Place, Room, Stamp};
 use crate::tree::{Node, NodeKind, Presence};
 use std::ffi::OsStr;
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 /// Room that must be left before the kernel may write behind our back: what a fast program writes into the page cache
 /// within the quarter of a second between two looks at the disk.
@@ -228,7 +230,8 @@ impl Vfs {
         let file = bytes.file.clone();
         let trouble = self.unrecorded.trouble_of(node.ino).unwrap_or_default();
         let copy = Arc::default();
-        let inode = OpenInode { mode, file, handles: 0, writers: 0, noted: None, attr: node.attr, trouble, copy };
+        let (attr, quiet) = (node.attr, None);
+        let inode = OpenInode { mode, file, handles: 0, writers: 0, noted: None, attr, trouble, copy, quiet };
         shard.insert(node.ino, inode);
     }
 
@@ -249,6 +252,9 @@ impl Vfs {
             Mode::Copying => None,
         };
         let file = inode.file.clone();
+        if how.write && inode.writers == 0 {
+            inode.quiet = Some(Arc::new(Quiet::begin(file.stamp()?, Instant::now(), self.settings.rest)));
+        }
         inode.handles += 1;
         inode.writers += u32::from(how.write);
         let still = !node.unsealed && inode.writers == 0 && backing.is_none();

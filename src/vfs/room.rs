@@ -87,10 +87,11 @@ impl Vfs {
         Ok(())
     }
 
-    /// Looks at the disk while the kernel writes files by itself; to be called four times a second. A write that failed is seen by
-    /// nobody then: below the floor of the disk, every such file may lack bytes.
+    /// Looks at the files that are open for writing; to be called four times a second. What the kernel writes by itself nobody sees, a
+    /// write that failed neither: below the floor of the disk, every such file may lack bytes.
     pub fn watch(&self) -> Result<()> {
         self.record_again();
+        self.send_quiet()?;
         let written = self.inodes.written_unseen();
         if written.is_empty() {
             return Ok(());

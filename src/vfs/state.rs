@@ -38,6 +38,8 @@ pub struct Settings {
     pub owner: ShownOwner,
     /// When close(2) and fsync(2) of a written file return.
     pub durability: Durability,
+    /// How long nobody writes into a file that stays open before what was written goes (`quiet.rs`).
+    pub rest: Duration,
     /// Symbolic links are small files in Box (`links.rs`).
     pub links: bool,
 }

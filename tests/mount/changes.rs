@@ -7,7 +7,7 @@ use std::path::Path;
 
 use boxfs::emulator::ItemReport;
 
-use crate::support::{Mode, Mount, World, bytes_of};
+use crate::support::{Mode, Mount, SOON, World, bytes_of, eventually};
 
 const SMALL_BYTES: usize = 100_000;
 /// Above the border of chunked uploads.
@@ -24,6 +24,7 @@ in_both_modes!(
     a_save_with_a_backup_keeps_the_id,
     a_save_that_deletes_first_keeps_the_id,
     a_file_rewritten_while_it_uploads_arrives_as_last_written,
+    a_file_that_is_saved_more_often_than_it_goes_up_arrives,
 );
 
 /// A file that Box has, and its bytes.
@@ -162,4 +163,26 @@ fn a_file_rewritten_while_it_uploads_arrives_as_last_written(mode: Mode) {
     let item = world.expect_bytes("/doc", &last);
     assert_eq!(world.emulator.items().len(), 1);
     assert!(item.version_ids.len() <= 2, "{item:?}");
+}
+
+fn a_file_that_is_saved_more_often_than_it_goes_up_arrives(mode: Mode) {
+    let options = boxfs::emulator::Options { bandwidth: Some(3_000_000), ..Default::default() };
+    let world = World::with(mode, options);
+    let mount = world.mounter("main").args(["--settle", "0s"]).start();
+    let save = |n| {
+        let file = File::options().write(true).create(true).truncate(false).open(mount.at("doc")).unwrap();
+        file.write_all_at(&bytes_of(LARGE_BYTES, n), 0).unwrap();
+    };
+    for n in 1..=3 {
+        save(n);
+        eventually("it is on its way", SOON, || {
+            world.requests("POST", "/api/2.0/files/upload_sessions").len() as u64 == n
+        });
+    }
+    save(4);
+    mount.wait();
+    // The third went from a copy, since two others had come to nothing.
+    let item = world.expect_bytes("/doc", &bytes_of(LARGE_BYTES, 4));
+    assert_eq!(item.version_ids.len(), 2, "{item:?}");
+    assert_eq!(world.emulator.read(&item.id, Some(&item.version_ids[0])).unwrap(), bytes_of(LARGE_BYTES, 3));
 }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 
-use crate::support::{Mode, World, bytes_of, errno};
+use crate::support::{Mode, SOON, World, bytes_of, errno, eventually, sha1_hex};
 
 in_both_modes!(
     readers_of_a_file_renamed_over_keep_the_old_bytes,
@@ -11,7 +11,12 @@ in_both_modes!(
     a_file_renamed_while_it_is_written_arrives_under_its_last_name,
     two_appenders_lose_no_line,
     a_file_held_open_for_writing_is_not_sent_half,
+    a_file_that_stays_open_is_sent_once_nobody_writes,
+    a_kill_of_a_file_that_stays_open_leaves_nothing_to_tell,
 );
+
+/// A file that stays open rests sixty times this.
+const SETTLE: [&str; 2] = ["--settle", "20ms"];
 
 fn readers_of_a_file_renamed_over_keep_the_old_bytes(mode: Mode) {
     let world = World::new(mode);
@@ -110,4 +115,43 @@ fn a_file_held_open_for_writing_is_not_sent_half(mode: Mode) {
     drop(file);
     mount.wait();
     assert_eq!(world.expect_bytes("/growing", b"half and half").version_ids.len(), 1);
+}
+
+fn expect_soon(world: &World, path: &str, bytes: &[u8]) -> String {
+    let sha1 = sha1_hex(bytes);
+    eventually("it is in Box", SOON, || world.emulator.find(path).is_some_and(|item| item.sha1 == sha1));
+    world.in_box(path).id
+}
+
+fn a_file_that_stays_open_is_sent_once_nobody_writes(mode: Mode) {
+    let world = World::new(mode);
+    let mount = world.mounter("main").args(SETTLE).start();
+    let mut log = File::create(mount.at("log")).unwrap();
+    log.write_all(b"one\n").unwrap();
+    let id = expect_soon(&world, "/log", b"one\n");
+    log.write_all(b"two\n").unwrap();
+    assert_eq!(expect_soon(&world, "/log", b"one\ntwo\n"), id);
+    log.write_all(b"three\n").unwrap();
+    drop(log);
+    mount.wait();
+    let item = world.expect_bytes("/log", b"one\ntwo\nthree\n");
+    assert_eq!((item.id, item.version_ids.len()), (id, 3));
+    mount.umount();
+}
+
+fn a_kill_of_a_file_that_stays_open_leaves_nothing_to_tell(mode: Mode) {
+    let world = World::new(mode);
+    let mount = world.mounter("main").args(SETTLE).start();
+    let mut log = File::create(mount.at("log")).unwrap();
+    log.write_all(b"one\n").unwrap();
+    let id = expect_soon(&world, "/log", b"one\n").into_bytes();
+    // The mount knows, too.
+    eventually("it is settled", SOON, || xattr::get(mount.at("log"), "user.box.id").unwrap().as_ref() == Some(&id));
+    mount.kill();
+    drop(log);
+    let mount = world.mounter("main").args(SETTLE).start();
+    mount.wait();
+    assert_eq!(std::fs::read(mount.at("log")).unwrap(), b"one\n");
+    assert_eq!(world.expect_bytes("/log", b"one\n").version_ids.len(), 1);
+    assert!(mount.command(&["status"], "").ok().stdout.contains("all is in Box"));
 }

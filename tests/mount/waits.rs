@@ -10,6 +10,7 @@ in_both_modes!(
     commands_without_a_daemon_return_4,
     status_tells_what_is_on_its_way,
     with_durability_box_close_and_fsync_return_when_box_has_the_bytes,
+    with_durability_box_a_sync_of_nothing_new_does_not_hold_up_the_next,
 );
 
 fn wait_returns_0_only_when_box_has_everything_below_its_path(mode: Mode) {
@@ -89,4 +90,18 @@ fn with_durability_box_close_and_fsync_return_when_box_has_the_bytes(mode: Mode)
     file.write_all(b"synced").unwrap();
     file.sync_all().unwrap();
     world.expect_bytes("/synced", b"synced");
+}
+
+fn with_durability_box_a_sync_of_nothing_new_does_not_hold_up_the_next(mode: Mode) {
+    use std::io::Write;
+    let world = World::new(mode);
+    let mount = world.mounter("main").args(["--durability", "box"]).start();
+    let mut file = std::fs::File::create(mount.at("doc")).unwrap();
+    file.write_all(b"one").unwrap();
+    file.sync_all().unwrap();
+    let other = std::fs::File::options().write(true).open(mount.at("doc")).unwrap();
+    other.sync_all().unwrap();
+    file.write_all(b" two").unwrap();
+    file.sync_all().unwrap();
+    assert_eq!(world.expect_bytes("/doc", b"one two").version_ids.len(), 2);
 }

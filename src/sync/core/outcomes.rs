@@ -1,16 +1,13 @@
 //! What became of seals and mutating calls: recorded, tried again, held, or found out about.
 
-use super::{Core, Outage, RECHECK, SEAL_AGAIN, SEAL_TRIES, answer};
+use super::{Core, Outage, RECHECK, SEAL_AGAIN, SEAL_TRIES};
 use crate::base::{AttemptId, BoxId, ContentId, Ino, Timestamp, failpoint, fold};
 use crate::box_api::{ApiError, Applied, ExistingItem, Heals, Meaning};
 use crate::sync::backoff::backoff;
 use crate::sync::call::{Call, Target};
 use crate::sync::effect::{Answer, Effect, SealResult};
-use crate::sync::planner::hold_reason;
 use crate::sync::translate;
-use crate::tree::{
-    AskError, Attempt, Finish, Hold, MissingSource, Node, Presence, PushAsk, Settled, StoredStamp, TreeError,
-};
+use crate::tree::{AskError, Attempt, Finish, Hold, MissingSource, Node, Presence, Settled, StoredStamp, TreeError};
 use std::time::Duration;
 
 /// Tries to restore an item that Box says is in the trash and says is not: after these it counts as purged.
@@ -38,6 +35,7 @@ impl Core {
         now: Timestamp,
     ) -> Result<(), TreeError> {
         self.seals.remove(&ino);
+        self.pushes.sealed(ino, matches!(result, SealResult::Sealed { .. }));
         if !self.tree.node(ino).is_ok_and(|node| node.content == Some(content)) {
             // It was about bytes that a program has replaced meanwhile, or the node is gone.
             return self.tree.set_due(ino, Some(now));
@@ -83,7 +81,7 @@ impl Core {
             Ok(Answer::Deleted) => Finish::Deleted,
             Ok(Answer::BytesChanged) => {
                 self.not_applied(over, now, out)?;
-                return self.tree.unseal(over.ino, now);
+                return self.overtaken(over.ino, now);
             }
             Ok(Answer::Paused) => {
                 self.not_applied(over, now, out)?;
@@ -94,6 +92,7 @@ impl Core {
             Err(error) => return self.refused(over, &error, now, out),
         };
         self.reached();
+        self.overtaken.remove(&over.ino);
         let settled = self.tree.settle_attempt(over.attempt, &finish, now)?;
         failpoint("call.settled");
         let news = settled.news;
@@ -103,6 +102,12 @@ impl Core {
         }
         self.wake_parent(over.ino, now)?;
         self.answer_pushes(over.ino)
+    }
+
+    /// The bytes that were on their way are not those of the file any more.
+    fn overtaken(&mut self, ino: Ino, now: Timestamp) -> Result<(), TreeError> {
+        *self.overtaken.entry(ino).or_default() += 1;
+        self.tree.unseal(ino, now)
     }
 
     /// Fetches what is missing of a changed file; once at a time for each.
@@ -250,7 +255,7 @@ impl Core {
                 self.retry(ino, error, now)
             }
             (Meaning::DigestMismatch | Meaning::BadDigest | Meaning::LocalFile, ..) => {
-                self.tree.unseal(ino, now)?;
+                self.overtaken(ino, now)?;
                 self.retry(ino, error, now)
             }
             // What cannot be copied in Box goes up from here.
@@ -379,46 +384,6 @@ impl Core {
         self.outage =
             Outage { failures, until: Some(now.after(wait)), reason: Some(error.to_string()), sign_in_needed: sign_in };
     }
-
-    pub(super) fn answer_pushes(&mut self, ino: Ino) -> Result<(), TreeError> {
-        // A push asks for the bytes of its moment, not for the seal: a writer may still have the file open. Nor for name and times,
-        // which may settle yet.
-        let clean = self
-            .tree
-            .node(ino)
-            .is_ok_and(|n| n.dirty_since.is_none() || n.base.is_some_and(|b| b.generation == Some(n.generation)));
-        if clean {
-            for push in take_pushes(&mut self.pushes, ino) {
-                answer(Some(push.reply), Ok(()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Nobody waits for bytes that do not move until somebody does something about them.
-    /// Returns whether somebody waited.
-    pub(super) fn fail_pushes(&mut self, ino: Ino, hold: &Hold) -> bool {
-        let errno = hold.error().map_or("EIO", |(errno, _)| errno);
-        let pushes = take_pushes(&mut self.pushes, ino);
-        let any = !pushes.is_empty();
-        for push in pushes {
-            answer(Some(push.reply), Err(AskError::Held { errno: errno.to_owned(), reason: hold_reason(hold) }));
-        }
-        any
-    }
-
-    /// Nobody waits for bytes that cannot leave: without Box, whoever closes or syncs hears so at once.
-    pub(super) fn give_up_pushes(&mut self, reason: &str) {
-        for push in std::mem::take(&mut self.pushes) {
-            answer(Some(push.reply), Err(AskError::Unreachable(reason.to_owned())));
-        }
-    }
-}
-
-fn take_pushes(pushes: &mut Vec<PushAsk>, ino: Ino) -> Vec<PushAsk> {
-    let (mine, others) = std::mem::take(pushes).into_iter().partition(|p| p.ino == ino);
-    *pushes = others;
-    mine
 }
 
 fn stored(stamp: crate::content::Stamp) -> StoredStamp {

@@ -203,15 +203,20 @@ fn a_new_file_is_sealed_and_then_uploaded_with_its_times() {
 #[test]
 fn bytes_that_are_written_or_not_here_wait() {
     let file = with_bytes(picture(node(NodeKind::File)), ContentState::Writable);
-    let writing = OpenState { handles: true, writers: true, pushed: false };
+    let writing = OpenState { handles: true, writers: true, pushed: Pushed::No };
     assert_eq!(plan(&file, writing, FolderMemory::default()), Plan::Wait(Wait::OpenForWriting));
     let mut partial = file.clone();
     if let Some(content) = partial.content.as_mut() {
         content.ranges = Some(Vec::new());
     }
     assert_eq!(next(&partial), Plan::Complete(ContentId(5)));
-    let pushed = OpenState { pushed: true, ..writing };
+    let pushed = OpenState { pushed: Pushed::Unsealed, ..writing };
     assert_eq!(plan(&file, pushed, FolderMemory::default()), Plan::SealOpen(ContentId(5)));
+    let mut older = with_bytes(picture(node(NodeKind::File)), sealed());
+    older.node.unsealed = true;
+    assert_eq!(plan(&older, pushed, FolderMemory::default()), Plan::SealOpen(ContentId(5)), "bytes of before");
+    let sent = OpenState { pushed: Pushed::Sealed, ..writing };
+    assert!(matches!(plan(&older, sent, FolderMemory::default()), Plan::Call(Call::Upload(_))));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::base::{ContentId, Timestamp};
 use crate::content::Stamp;
+use crate::sync::call::Upload;
 use crate::tree::StoredStamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,6 +50,15 @@ impl Disk {
             change(data);
             data.changed = self.ticks;
             self.instants.entry(id).or_default().insert(data.bytes.clone());
+        }
+    }
+
+    /// What an upload that has begun does not read again: the first half, or all of its copy.
+    pub fn begin_upload(&self, upload: &Upload) -> Vec<u8> {
+        match self.files.get(&upload.content) {
+            Some(data) if !upload.steady => data.bytes[..data.bytes.len() / 2].to_vec(),
+            Some(data) if data.stored_stamp() == upload.stamp => data.bytes.clone(),
+            _ => Vec::new(),
         }
     }
 

@@ -70,6 +70,8 @@ pub struct World {
     pub cloud: Cloud,
     pub posix: Posix,
     core: Core,
+    /// How often the engine was started.
+    life: u32,
     pub now: Timestamp,
     pub tasks: Vec<Task>,
     pub outcomes: Vec<Event>,
@@ -112,12 +114,15 @@ fn probe(disk: Arc<Mutex<Disk>>) -> crate::sync::core::OpenProbe {
     Box::new(move |content| {
         let disk = disk.lock().expect("no thread panics");
         let writers = content.and_then(|id| disk.get(id)).is_some_and(|d| d.writers > 0);
-        OpenState { handles: writers, writers, pushed: false }
+        OpenState { handles: writers, writers, ..OpenState::default() }
     })
 }
 
-fn core(tree: &Arc<Tree>, disk: &Arc<Mutex<Disk>>) -> Core {
-    Core::new(tree.clone(), "me".to_owned(), probe(disk.clone()), Box::new(|| 0.5))
+/// Each second life of the engine sends all from copies.
+fn core(tree: &Arc<Tree>, disk: &Arc<Mutex<Disk>>, life: u32) -> Core {
+    let mut core = Core::new(tree.clone(), "me".to_owned(), probe(disk.clone()), Box::new(|| 0.5));
+    core.steady_after = life % 2;
+    core
 }
 
 /// Both clocks of the machine go together.
@@ -132,7 +137,7 @@ impl World {
         let listing = tree.begin_listing().expect("a number");
         tree.end_listing(Ino::ROOT, listing, Timestamp::default(), 10).expect("an end");
         let disk = Arc::default();
-        let core = core(&tree, &disk);
+        let core = core(&tree, &disk, 1);
         let now = Timestamp::new(1_700_000_000, 0);
         tree.set_boot_clock(boot_clock(now));
         World {
@@ -141,6 +146,7 @@ impl World {
             cloud: Cloud::default(),
             posix: Posix::default(),
             core,
+            life: 1,
             now,
             tasks: Vec::new(),
             outcomes: Vec::new(),
@@ -221,7 +227,8 @@ impl World {
         self.outcomes.clear();
         self.read.clear();
         self.faults += 1;
-        self.core = core(&self.tree, &self.disk);
+        self.life += 1;
+        self.core = core(&self.tree, &self.disk, self.life);
         self.tree.attempts_after_start(self.now).map_err(|e| e.to_string())?;
         self.tree.resume(self.now).map_err(|e| e.to_string())?;
         self.feed(Event::Tick)
@@ -358,16 +365,16 @@ impl World {
         Ok(())
     }
 
-    /// An upload reads the first half of its bytes.
+    /// An upload reads half of its bytes, or copies them all.
     fn read(&mut self, n: u8) {
         let upload = |task: &Task| match task {
-            Task::Effect(Effect::Call { attempt, call: Call::Upload(upload), .. }) => Some((*attempt, upload.content)),
+            Task::Effect(Effect::Call { attempt, call: Call::Upload(upload), .. }) => Some((*attempt, upload.clone())),
             _ => None,
         };
         let under_way: Vec<_> = self.tasks.iter().filter_map(upload).collect();
-        if let Some((attempt, content)) = under_way.get(usize::from(n) % under_way.len().max(1)) {
-            let half = self.disk().get(*content).map(|data| data.bytes[..data.bytes.len() / 2].to_vec());
-            self.read.insert(*attempt, half.unwrap_or_default());
+        if let Some((attempt, upload)) = under_way.get(usize::from(n) % under_way.len().max(1)) {
+            let read = self.disk().begin_upload(upload);
+            self.read.insert(*attempt, read);
         }
     }
 

@@ -54,6 +54,7 @@ fn settings() -> Settings {
         lifetime: Duration::from_secs(60),
         owner: ShownOwner::default(),
         durability: Durability::Local,
+        rest: Duration::from_secs(60),
         links: false,
     }
 }
