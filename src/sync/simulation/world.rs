@@ -193,13 +193,10 @@ impl World {
         if let Some(transactions) = self.doomed.take() {
             self.tree.break_after(transactions);
         }
-        let is_answer = matches!(event, Event::Answered { .. });
         let applied = self.core.apply(event, self.now);
         let broken = self.tree.is_broken();
         self.tree.mend();
-        if is_answer {
-            self.learn_ids();
-        }
+        self.learn_ids();
         match applied {
             Ok(effects) => {
                 for effect in effects {
