@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use sha1::{Digest, Sha1};
@@ -15,8 +16,10 @@ use super::store::{Content, Extent};
 
 /// Bytes read at once; large enough that calls do not count, small enough to stay in a cache.
 pub(super) const CHUNK_BYTES: usize = 256 * 1024;
-/// Chunks that a slow connection may hold before their memory is given up: a few megabytes.
-const MAX_LENT: usize = 8;
+/// Chunks whose memory is kept to be used again: 32 MB.
+const MAX_LENT: usize = 128;
+/// Of these, how many are looked at for one that has come back.
+const LOOKED_AT: usize = 8;
 /// Blobs of one directory, so that none grows to a million entries.
 const BLOBS_PER_DIRECTORY: u64 = 4096;
 
@@ -25,6 +28,40 @@ const BLOBS_PER_DIRECTORY: u64 = 4096;
 pub(super) struct Contents {
     dir: PathBuf,
     next: AtomicU64,
+    lent: Arc<Lent>,
+}
+
+/// Full chunks handed out, oldest first: their memory is used again when nobody else holds it. Fresh memory costs more than what is
+/// read into it.
+#[derive(Debug, Default)]
+struct Lent(Mutex<VecDeque<Bytes>>);
+
+impl Lent {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Bytes>> {
+        // Changed in single steps, so that a panic elsewhere leaves it whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Memory for a full chunk: an old one that has come back, or a fresh one.
+    fn buffer(&self) -> BytesMut {
+        let mut lent = self.lock();
+        for _ in 0..lent.len().min(LOOKED_AT) {
+            match lent.pop_front().map(Bytes::try_into_mut) {
+                Some(Ok(back)) => return back,
+                Some(Err(still_out)) => lent.push_back(still_out),
+                None => {}
+            }
+        }
+        BytesMut::zeroed(CHUNK_BYTES)
+    }
+
+    fn lend(&self, chunk: Bytes) {
+        let mut lent = self.lock();
+        if lent.len() == MAX_LENT {
+            lent.pop_front();
+        }
+        lent.push_back(chunk);
+    }
 }
 
 impl Contents {
@@ -43,7 +80,7 @@ impl Contents {
                 }
             }
         }
-        Ok(Contents { dir: dir.to_owned(), next: AtomicU64::new(largest + 1) })
+        Ok(Contents { dir: dir.to_owned(), next: AtomicU64::new(largest + 1), lent: Arc::default() })
     }
 
     fn path(&self, blob: u64) -> PathBuf {
@@ -76,7 +113,7 @@ impl Contents {
         let piece = |extent: Extent| Piece { path: self.path(extent.blob), offset: extent.start, len: extent.len };
         let mut pieces: Vec<Piece> = content.slice(offset, len).into_iter().map(piece).collect();
         pieces.reverse();
-        Reader { pieces, open: None, lent: VecDeque::new() }
+        Reader { pieces, open: None, lent: self.lent.clone() }
     }
 
     /// All bytes of a content; for tests and small things.
@@ -180,8 +217,7 @@ pub(super) struct Reader {
     /// Still to read, the next one last.
     pieces: Vec<Piece>,
     open: Option<File>,
-    /// Chunks handed out, oldest first: their memory is used again when nobody else holds it.
-    lent: VecDeque<Bytes>,
+    lent: Arc<Lent>,
 }
 
 impl Reader {
@@ -197,21 +233,6 @@ impl Reader {
         self.pieces.iter().map(|piece| piece.len).sum()
     }
 
-    /// Memory for a chunk: an old one that has come back, or a fresh one.
-    fn buffer(&mut self, len: usize) -> BytesMut {
-        if let Some(oldest) = self.lent.pop_front() {
-            match oldest.try_into_mut() {
-                Ok(mut back) if back.len() >= len => {
-                    back.truncate(len);
-                    return back;
-                }
-                Err(still_out) if self.lent.len() + 1 < MAX_LENT => self.lent.push_front(still_out),
-                _ => {}
-            }
-        }
-        BytesMut::zeroed(len)
-    }
-
     /// The next bytes, `None` at the end.
     pub(super) fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
         let Some(piece) = self.pieces.last() else { return Ok(None) };
@@ -220,7 +241,8 @@ impl Reader {
             Some(file) => file,
             None => File::open(&piece.path)?,
         };
-        let mut chunk = self.buffer(wanted);
+        let full = wanted == CHUNK_BYTES;
+        let mut chunk = if full { self.lent.buffer() } else { BytesMut::zeroed(wanted) };
         file.read_exact_at(&mut chunk, offset)?;
         match self.pieces.last_mut() {
             Some(piece) if piece.len > wanted as u64 => {
@@ -231,7 +253,9 @@ impl Reader {
             _ => drop(self.pieces.pop()),
         }
         let chunk = chunk.freeze();
-        self.lent.push_back(chunk.clone());
+        if full {
+            self.lent.lend(chunk.clone());
+        }
         Ok(Some(chunk))
     }
 }

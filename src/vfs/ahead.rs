@@ -29,9 +29,10 @@ const MOST_DISORDER_BYTES: u64 = 2 << 20;
 const EAGER_BYTES: u64 = 128 << 10;
 /// A piece is one request; the smallest that is worth its round trip, and the largest, so that pieces end about in order. A
 /// connection of 25 MB/s that waits 80 ms for each request is busy two thirds of the time with the largest.
-const PIECE_BYTES: Range<u64> = 1 << 20..4 << 20;
-/// Pieces that the window is divided into: two for each connection that read-ahead may take.
-const PIECES: u64 = 64;
+const PIECE_BYTES: Range<u64> = 2 << 20..4 << 20;
+/// Pieces that a window is divided into while it grows: larger ones than would give each connection its own, since with small ones the
+/// connections mostly wait.
+const PIECES: u64 = 16;
 /// Near the end of the file a piece is this part of what is left, so that all connections end at about the same time.
 const LAST_PIECES: u64 = 8;
 
@@ -181,7 +182,7 @@ mod tests {
         let largest = aheads.iter().map(|ahead| ahead.piece_bytes).max();
         assert_eq!(largest, Some(PIECE_BYTES.end));
         let last = aheads.last().unwrap();
-        assert!(last.range.end == GIB && last.piece_bytes < PIECE_BYTES.end / 2, "{last:?}");
+        assert_eq!((last.range.end, last.piece_bytes), (GIB, PIECE_BYTES.start));
     }
 
     #[test]
