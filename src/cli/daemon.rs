@@ -47,6 +47,8 @@ const LIFETIME: Duration = Duration::from_secs(60);
 const WATCH_EVERY: Duration = Duration::from_millis(250);
 /// A file that stays open for writing rests so many settle times before what was written goes: a minute with the default.
 const REST: u32 = 60;
+/// And within these, whatever the settle time is.
+const REST_LIMITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(24)];
 /// How often it is looked at whether work is on its way: a shutdown begins after a person has pressed a button.
 const LOOK_FOR_WORK_EVERY: Duration = Duration::from_secs(1);
 /// Free space of the disk that is left to others; less on a small disk.
@@ -289,7 +291,7 @@ fn vfs_settings(settings: &Settings) -> vfs::Settings {
             crate::config::Durability::Local => vfs::Durability::Local,
             crate::config::Durability::Box => vfs::Durability::Box,
         },
-        rest: settings.settle * REST,
+        rest: settings.settle.saturating_mul(REST).clamp(REST_LIMITS[0], REST_LIMITS[1]),
         links: settings.links,
     }
 }
