@@ -353,6 +353,10 @@ impl Core {
                 self.sessions_changed(now);
                 self.follow(learned, now, out)?;
             }
+            Plan::Unpark => {
+                let learned = self.tree.unpark(ino, now)?;
+                self.follow(learned, now, out)?;
+            }
             Plan::Wait(wait) => self.wait(&picture, &wait, now)?,
         }
         Ok(true)

@@ -2,7 +2,7 @@
 //! or a reason to wait (DESIGN.md section 6; the table's rows are the functions below, in its order).
 
 use super::call::{Call, Target, Upload};
-use crate::base::{BoxId, ContentId, Ino, fold, parked_name};
+use crate::base::{BoxId, ContentId, Ino, fold, parked_name, unparked};
 use crate::tree::{
     Attempt, AttemptKind, AttemptState, ContentRow, ContentState, Hold, Inside, Node, NodeKind, Picture, Presence,
     SlotHolder,
@@ -70,6 +70,8 @@ pub enum Plan {
     Rebase,
     /// The bytes become a conflict copy.
     Split,
+    /// A backup has the name that another mount gave its item for a moment: it gets one of its own.
+    Unpark,
     Wait(Wait),
 }
 
@@ -268,6 +270,9 @@ fn bytes(picture: &Picture, parent: &str, open: OpenState) -> Plan {
     let Some(content) = &picture.content else { return Plan::Wait(Wait::MissingRanges) };
     if open.writers && open.pushed == Pushed::No {
         return Plan::Wait(Wait::OpenForWriting);
+    }
+    if node.box_id.is_none() && node.is_backup() && unparked(&node.name).is_some() {
+        return Plan::Unpark;
     }
     // Before anything is fetched: Box gives no bytes of what lies in its trash.
     if let Some(restore) = restore(picture, parent) {

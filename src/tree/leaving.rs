@@ -7,7 +7,7 @@ use super::news::{Learned, shown_entry};
 use super::node::{Node, Presence};
 use super::rivals::{give_way, step_aside};
 use super::rows;
-use super::store::Tx;
+use super::store::{Tree, Tx};
 use crate::base::{Ino, Timestamp, unparked};
 
 /// A node whose item went to Box's trash by itself: a file with unsent bytes keeps its id, and is restored for them.
@@ -16,6 +16,18 @@ pub(super) fn to_trash(tx: &mut Tx<'_>, node: Node, now: Timestamp, learned: &mu
         return stay(tx, node, now, learned);
     }
     leave(tx, node, now, learned)
+}
+
+impl Tree {
+    /// A file that lost its id to another one while it had the name that another mount gave its item for a moment: the name from before,
+    /// or one beside what has that by now.
+    pub fn unpark(&self, ino: Ino, now: Timestamp) -> Result<Learned, TreeError> {
+        self.write(|tx| {
+            let (node, mut learned) = (tx.node(ino)?, Learned::default());
+            stay(tx, node, now, &mut learned)?;
+            Ok(learned)
+        })
+    }
 }
 
 /// Unsent work stays where it is. A name that another mount gave its item only until it was deleted there is not kept: the work goes

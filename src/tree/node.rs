@@ -180,6 +180,11 @@ impl Node {
         self.kind == NodeKind::Folder
     }
 
+    /// Whether it is what is left of a file that lost its identity to another one (`tree::memory`).
+    pub fn is_backup(&self) -> bool {
+        self.identity.is_some_and(|number| number < 0)
+    }
+
     pub fn is_file(&self) -> bool {
         self.kind == NodeKind::File
     }

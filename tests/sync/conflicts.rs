@@ -127,6 +127,24 @@ fn what_was_set_aside_for_another_file_and_edited_by_others_has_its_name_again()
     assert_eq!((rig.names().len(), conflict_copies(&rig)), (2, vec![Some(b"ours".to_vec())]));
 }
 
+#[test]
+fn a_backup_with_the_name_that_another_mount_gave_it_for_a_moment_is_a_conflict_copy() {
+    let mut rig = Rig::new(Options::default());
+    rig.save("doc.saving", b"first");
+    rig.rename("doc.saving", "doc.txt", RenameHow::Replace);
+    rig.settled();
+    let id = rig.id("/doc.txt");
+    rig.emulator().act().rename("/doc.txt", "doc.txt.boxfs-swap-99").unwrap();
+    rig.list(Ino::ROOT);
+    rig.kill();
+    rig.save("doc.saving", b"second");
+    rig.rename("doc.saving", "doc.txt", RenameHow::Replace);
+    rig.start();
+    rig.settled();
+    assert_eq!((rig.id("/doc.txt"), rig.in_box()["/doc.txt"].as_deref()), (id, Some(&b"second"[..])));
+    assert_eq!((rig.names().len(), conflict_copies(&rig)), (2, vec![Some(b"first".to_vec())]));
+}
+
 /// `part.txt` is in Box, its bytes are not here, and it is renamed over `doc.txt` while others do `meanwhile`.
 fn renamed_over_before_it_was_fetched(meanwhile: impl Fn(&Emulator)) -> Rig {
     let mut rig = Rig::new(Options::default());

@@ -201,6 +201,15 @@ fn a_new_file_is_sealed_and_then_uploaded_with_its_times() {
 }
 
 #[test]
+fn a_backup_does_not_keep_the_name_that_another_mount_gave_it_for_a_moment() {
+    let mut backup = with_bytes(picture(node(NodeKind::File)), sealed());
+    backup.node.name = "plan.txt.boxfs-swap-99".to_owned();
+    assert!(matches!(next(&backup), Plan::Call(Call::Upload(_))), "a program may give any name");
+    backup.node.identity = Some(-3);
+    assert_eq!(next(&backup), Plan::Unpark);
+}
+
+#[test]
 fn bytes_that_are_written_or_not_here_wait() {
     let file = with_bytes(picture(node(NodeKind::File)), ContentState::Writable);
     let writing = OpenState { handles: true, writers: true, pushed: Pushed::No };
