@@ -4,7 +4,7 @@
 use super::error::Result;
 use super::state::Vfs;
 use crate::base::Ino;
-use crate::content::Stamp;
+use crate::content::{DataFile, Stamp};
 use crate::tree::AskError;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -54,6 +54,11 @@ impl Quiet {
         quiet && look.push.is_none() && stamp != look.sent && stamp.size > 0
     }
 
+    /// It does not go before `until`.
+    fn put_off(&self, until: Instant) {
+        self.lock().earliest = until;
+    }
+
     /// It goes.
     fn goes(
         &self,
@@ -85,16 +90,24 @@ impl Look {
 
 impl Vfs {
     /// Sends what was written to files that are still open, once they are quiet; to be called often.
-    pub(super) fn send_quiet(&self) -> Result<()> {
-        let (now, rest) = (Instant::now(), self.settings.rest);
+    pub(super) fn send_quiet(&self) {
+        let now = Instant::now();
         for (ino, file, quiet) in self.inodes.written() {
-            if quiet.is_due(file.stamp()?, now, rest)
-                && let Some(stamp) = self.note_quiet(ino)?
-                && let Some(answer) = self.asks.push_soon(ino)
-            {
-                log::debug!("file {ino} stays open for writing: what was written goes to Box");
-                quiet.goes(stamp, answer, now, rest);
+            if let Err(error) = self.send_if_due(ino, &file, &quiet, now) {
+                log::error!("what was written to the open file {ino} cannot be sent yet: {error}");
+                quiet.put_off(now + self.settings.rest);
             }
+        }
+    }
+
+    fn send_if_due(&self, ino: Ino, file: &DataFile, quiet: &Quiet, now: Instant) -> Result<()> {
+        let rest = self.settings.rest;
+        if quiet.is_due(file.stamp()?, now, rest)
+            && let Some(stamp) = self.note_quiet(ino)?
+            && let Some(answer) = self.asks.push_soon(ino)
+        {
+            log::debug!("file {ino} stays open for writing: what was written goes to Box");
+            quiet.goes(stamp, answer, now, rest);
         }
         Ok(())
     }

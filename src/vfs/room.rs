@@ -91,7 +91,7 @@ impl Vfs {
     /// write that failed neither: below the floor of the disk, every such file may lack bytes.
     pub fn watch(&self) -> Result<()> {
         self.record_again();
-        self.send_quiet()?;
+        self.send_quiet();
         let written = self.inodes.written_unseen();
         if written.is_empty() {
             return Ok(());
