@@ -46,14 +46,19 @@ impl DataFile {
     }
 
     /// Digests what is here already, so that little is left to do at the end. Blocks for the disk; does nothing while another
-    /// call is at it.
+    /// call is at it, and nothing once the content was compared.
     pub fn digest_ahead(&self) -> Result<()> {
         let Ok(mut check) = self.check.try_lock() else { return Ok(()) };
-        if check.expected.is_some() { self.digest(&mut check) } else { Ok(()) }
+        let due = lock(&self.state).compare;
+        if due { self.digest(&mut check) } else { Ok(()) }
     }
 
-    /// Compares the content with what was expected if its last piece is held back. Blocks for the disk.
+    /// Compares the content with what was expected if its last piece is held back. Blocks for the disk; where there is nothing to
+    /// compare, not even for somebody who digests.
     pub fn check(&self) -> Result<Checked> {
+        if lock(&self.state).held.is_none() {
+            return Ok(Checked::NotDue);
+        }
         let mut check = lock(&self.check);
         if lock(&self.state).held.is_none() {
             return Ok(Checked::NotDue);
@@ -73,6 +78,12 @@ impl DataFile {
         self.spoiled.fetch_add(1, Ordering::AcqRel);
         self.lose(&mut state, &(0..size));
         Ok(Checked::Wrong)
+    }
+
+    /// How many bytes from the start the digest covers.
+    #[cfg(test)]
+    pub(super) fn digested(&self) -> u64 {
+        lock(&self.check).upto
     }
 
     /// Changes whenever bytes that may have been read turned out to be wrong: whoever began to read before must not go on.

@@ -267,12 +267,18 @@ impl DataFile {
     /// Puts fetched bytes where they are still missing: what a program wrote meanwhile stays. Keeps the mtime. The last piece of a
     /// content with an expected digest counts only after [`DataFile::check`].
     pub fn fill(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.fill_with(offset, &[bytes])
+    }
+
+    /// The same with bytes that lie in several places.
+    pub fn fill_with(&self, offset: u64, chunks: &[impl AsRef<[u8]>]) -> Result<()> {
         let mut state = lock(&self.state);
-        let range = offset..offset.saturating_add(bytes.len() as u64);
+        let bytes: u64 = chunks.iter().map(|chunk| chunk.as_ref().len() as u64).sum();
+        let range = offset..offset.saturating_add(bytes);
         let gaps = state.presence.present().missing(&range);
         if !gaps.is_empty() {
             let file = state.write_file(&self.reader)?;
-            let filled = raw::fill_gaps(&file, offset, bytes, &gaps).map_err(meaning("filling a data file"));
+            let filled = raw::fill_gaps(&file, offset, chunks, &gaps).map_err(meaning("filling a data file"));
             if filled.is_ok() && !state.holds_back(&range) {
                 self.arrive(&mut state, range);
             }

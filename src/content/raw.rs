@@ -1,11 +1,15 @@
 //! System calls on a data file's descriptor, by offset; no state.
 
+use nix::errno::Errno;
+use nix::sys::uio::pwritev;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+
+/// The most that one call takes: IOV_MAX of Linux (readv(2)).
+const MOST_PARTS: usize = 1024;
 
 /// What fallocate(2) is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,28 +26,66 @@ pub enum Allocate {
     ZeroKeepSize,
 }
 
-pub(super) fn fill_gaps(file: &File, offset: u64, bytes: &[u8], gaps: &[Range<u64>]) -> io::Result<()> {
+/// Writes of `chunks`, which follow each other from `offset` on, what lies in `gaps`. Keeps the mtime.
+pub(super) fn fill_gaps(file: &File, offset: u64, chunks: &[impl AsRef<[u8]>], gaps: &[Range<u64>]) -> io::Result<()> {
     let mtime = file.metadata()?.modified()?;
     for gap in gaps {
-        let part = (gap.start - offset) as usize..(gap.end - offset) as usize;
-        file.write_all_at(&bytes[part], gap.start)?;
+        write_all_at(file, &mut parts_of(gap, offset, chunks), gap.start)?;
     }
     file.set_modified(mtime)
 }
 
-pub(super) fn read_at(file: &File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; len];
-    let mut filled = 0;
-    while filled < len {
-        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
-            // Truncated since its size was asked for.
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
+/// What of `chunks`, which follow each other from `offset` on, lies in `gap`.
+fn parts_of<'c>(gap: &Range<u64>, offset: u64, chunks: &'c [impl AsRef<[u8]>]) -> Vec<IoSlice<'c>> {
+    let mut at = offset;
+    let mut parts = Vec::with_capacity(chunks.len());
+    for chunk in chunks.iter().map(AsRef::as_ref) {
+        let len = chunk.len() as u64;
+        let within = |edge: u64| edge.saturating_sub(at).min(len) as usize;
+        let part = &chunk[within(gap.start)..within(gap.end)];
+        if !part.is_empty() {
+            parts.push(IoSlice::new(part));
+        }
+        at += len;
+    }
+    parts
+}
+
+fn write_all_at(file: &File, mut parts: &mut [IoSlice], mut offset: u64) -> io::Result<()> {
+    while !parts.is_empty() {
+        let at = libc::off_t::try_from(offset).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        match pwritev(file, &parts[..parts.len().min(MOST_PARTS)], at) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                offset += written as u64;
+                IoSlice::advance_slices(&mut parts, written);
+            }
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
-    bytes.truncate(filled);
+    Ok(())
+}
+
+pub(super) fn read_at(file: &File, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(len);
+    while bytes.len() < len {
+        let at = libc::off_t::try_from(offset + bytes.len() as u64).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let missing = len - bytes.len();
+        let room = &mut bytes.spare_capacity_mut()[..missing];
+        // SAFETY: `room` is memory of `bytes` that nobody else uses meanwhile.
+        let read = unsafe { libc::pread(file.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), at) };
+        match usize::try_from(read) {
+            // Truncated since its size was asked for.
+            Ok(0) => break,
+            // SAFETY: pread(2) has set so many bytes behind those that were there, and they fit.
+            Ok(read) => unsafe { bytes.set_len(bytes.len() + read) },
+            Err(_) => match io::Error::last_os_error() {
+                e if e.kind() == io::ErrorKind::Interrupted => {}
+                e => return Err(e),
+            },
+        }
+    }
     Ok(bytes)
 }
 

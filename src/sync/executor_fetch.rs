@@ -9,7 +9,7 @@ use crate::base::{ContentId, Ino};
 use crate::box_api::{ApiError, Download, Meaning};
 use crate::content::{Arrived, Checked, ContentError, DataFile, FetchError, Place, Reservation};
 use crate::tree::{AheadAsk, AskError, FetchAsk, FetchFrom, Invalidation, Origin, Run};
-use bytes::BytesMut;
+use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -264,17 +264,17 @@ async fn transfer(
     }
     let download = executor.client.download(&from.file_id, from.version.as_deref(), Some(range)).await;
     let mut download = download.map_err(Broken::There)?;
-    let mut step = Step { bytes: BytesMut::new(), at_least: STEP_BYTES.start };
+    let mut step = Step::first();
     while is_wanted(run) {
         let more = step.fill(&mut download).await;
-        let bytes = step.take();
-        claim.file.fill(*offset, &bytes).map_err(|e| Broken::Here(here(&e)))?;
-        *offset += bytes.len() as u64;
+        let (chunks, bytes) = step.take();
+        claim.file.fill_with(*offset, &chunks).map_err(|e| Broken::Here(here(&e)))?;
+        *offset += bytes;
         if let Some(tally) = &from.tally {
-            tally.came(bytes.len() as u64);
+            tally.came(bytes);
         }
         if let Some(room) = &mut room {
-            room.filled(bytes.len() as u64);
+            room.filled(bytes);
         }
         if !more.map_err(Broken::There)? {
             return Ok(());
@@ -283,27 +283,36 @@ async fn transfer(
     Ok(())
 }
 
-/// Bytes collected before they are written.
+/// Bytes collected before they are written, as they came: putting them together would cost another copy of each.
 struct Step {
-    bytes: BytesMut,
+    chunks: Vec<Bytes>,
+    bytes: usize,
     at_least: usize,
 }
 
 impl Step {
+    fn first() -> Step {
+        Step { chunks: Vec::new(), bytes: 0, at_least: STEP_BYTES.start }
+    }
+
     /// Reads on until there is enough for a write. Returns whether there may be more; what came before an error is kept.
     async fn fill(&mut self, download: &mut Download) -> Result<bool, ApiError> {
-        while self.bytes.len() < self.at_least {
+        while self.bytes < self.at_least {
             match download.chunk().await? {
-                Some(chunk) => self.bytes.extend_from_slice(&chunk),
+                Some(chunk) => {
+                    self.bytes += chunk.len();
+                    self.chunks.push(chunk);
+                }
                 None => return Ok(false),
             }
         }
         Ok(true)
     }
 
-    fn take(&mut self) -> BytesMut {
+    /// What was collected, and how many bytes it is.
+    fn take(&mut self) -> (Vec<Bytes>, u64) {
         self.at_least = (self.at_least * 2).min(STEP_BYTES.end);
-        self.bytes.split()
+        (std::mem::take(&mut self.chunks), std::mem::take(&mut self.bytes) as u64)
     }
 }
 

@@ -12,9 +12,9 @@ const BLOCK_BYTES: u64 = 64 << 10;
 const SMALL_FILE_BYTES: u64 = 128 << 10;
 /// What is fetched at once for a stream whose read was not foreseen.
 const STREAM_FETCH_BYTES: u64 = 1 << 20;
-/// The most that is on its way or here ahead of one stream: twice what the connections that read-ahead may take carry at a time, so
+/// The most that is on its way or here ahead of one stream: more than the connections that read-ahead may take carry at a time, so
 /// that none of them waits for the reader. It lies on the disk, not in memory.
-const MOST_AHEAD_BYTES: u64 = 256 << 20;
+const MOST_AHEAD_BYTES: u64 = 320 << 20;
 /// How much is fetched ahead for each byte that was read without a gap: full speed after a few round trips, and whoever stops
 /// early has cost a small multiple of what it read.
 const AHEAD_PER_BYTE_READ: u64 = 8;
@@ -27,6 +27,9 @@ const MOST_DISORDER_BYTES: u64 = 2 << 20;
 /// A handle whose first read is of the beginning and at least so long is taken for a stream: `cp` and the like. Programs that only
 /// look what kind of file it is read less.
 const EAGER_BYTES: u64 = 128 << 10;
+/// What is on its way ahead of such a handle from its first read on: without it, the connections stand idle for the first round trips.
+/// A program that stops early has cost what came until it closed the file.
+const EAGER_AHEAD_BYTES: u64 = 32 << 20;
 /// A piece is one request; the smallest that is worth its round trip, and the largest, so that pieces end about in order. A
 /// connection of 25 MB/s that waits 80 ms for each request is busy two thirds of the time with the largest.
 const PIECE_BYTES: Range<u64> = 2 << 20..4 << 20;
@@ -62,6 +65,8 @@ struct Stream {
     asked: u64,
     /// Whether it is believed to go on.
     goes_on: bool,
+    /// What is wanted ahead of it at least.
+    least_ahead: u64,
     /// Dropped with the stream: what was asked for and has not begun is not wanted any more.
     _alive: Arc<()>,
     run: Run,
@@ -81,7 +86,7 @@ impl Streams {
         if !stream.goes_on || most_ahead < BLOCK_BYTES {
             return None;
         }
-        let window = consumed.saturating_mul(AHEAD_PER_BYTE_READ).clamp(BLOCK_BYTES, most_ahead);
+        let window = consumed.saturating_mul(AHEAD_PER_BYTE_READ).max(stream.least_ahead).min(most_ahead);
         let start = stream.asked.max(stream.next);
         let range = start..stream.next.saturating_add(window).min(size);
         let fair = (window / PIECES).min(size.saturating_sub(start) / LAST_PIECES);
@@ -126,7 +131,8 @@ impl Streams {
                 let goes_on = read.start == 0 && read.end >= EAGER_BYTES;
                 let alive = Arc::default();
                 let run = Run::of(&alive);
-                Stream { start: read.start, next: read.end, asked: 0, goes_on, _alive: alive, run }
+                let least_ahead = if goes_on { EAGER_AHEAD_BYTES } else { BLOCK_BYTES };
+                Stream { start: read.start, next: read.end, asked: 0, goes_on, least_ahead, _alive: alive, run }
             }
         };
         self.streams.push(stream);
@@ -166,6 +172,13 @@ mod tests {
         assert!(last.range.end - (32 << 20) > 100 << 20);
         assert!(last.range.end - (32 << 20) <= MOST_AHEAD_BYTES);
         assert!(last.run.is_wanted());
+    }
+
+    #[test]
+    fn whoever_begins_like_a_copy_has_more_ahead_from_the_start_than_whoever_only_looks() {
+        let first = |len: u64| walk(&mut Streams::new(10 * GIB), 0, 2 * len, len).first().map(|a| a.range.end);
+        assert_eq!(first(EAGER_BYTES), Some(EAGER_BYTES + EAGER_AHEAD_BYTES));
+        assert_eq!(first(EAGER_BYTES / 2), Some(EAGER_BYTES + EAGER_BYTES * AHEAD_PER_BYTE_READ));
     }
 
     #[test]

@@ -27,6 +27,46 @@ fn the_last_piece_counts_only_when_the_digest_is_right() {
 }
 
 #[test]
+fn a_piece_that_is_not_the_last_does_not_wait_for_a_digest() {
+    let root = tempfile::tempdir().unwrap();
+    let file = content(root.path(), 1 << 40).create_cold(ID, 10).unwrap();
+    file.expect(Sha1Digest::of(b"0123456789"));
+    file.fill(5, b"56789").unwrap();
+    let _somebody_digests = file.check.lock().unwrap();
+    let (told, heard) = std::sync::mpsc::channel();
+    let other = file.clone();
+    std::thread::spawn(move || told.send(other.check().unwrap()).unwrap());
+    assert_eq!(heard.recv_timeout(std::time::Duration::from_secs(10)), Ok(Checked::NotDue));
+}
+
+#[test]
+fn what_was_compared_is_not_digested_again() {
+    let root = tempfile::tempdir().unwrap();
+    let file = content(root.path(), 1 << 40).create_cold(ID, 10).unwrap();
+    file.expect(Sha1Digest::of(b"0123456789"));
+    file.fill(0, b"01234").unwrap();
+    file.digest_ahead().unwrap();
+    assert_eq!(file.digested(), 5);
+    file.fill(5, b"56789").unwrap();
+    assert_eq!(file.check().unwrap(), Checked::Right);
+    file.digest_ahead().unwrap();
+    assert_eq!(file.digested(), 0);
+}
+
+#[test]
+fn chunks_fill_the_gaps_between_what_a_program_wrote() {
+    let root = tempfile::tempdir().unwrap();
+    let file = content(root.path(), 1 << 40).create_cold(ID, 10).unwrap();
+    let writer = file.open_writer();
+    writer.write(2, b"ab").unwrap();
+    writer.write(7, b"c").unwrap();
+    file.fill_with(1, &[b"1234".as_slice(), b"", b"5", b"6789"]).unwrap();
+    file.fill(0, b"0").unwrap();
+    assert!(file.is_whole());
+    assert_eq!(file.read(0, 10).unwrap(), Read::Bytes(b"01ab456c89".to_vec()));
+}
+
+#[test]
 fn wrong_bytes_are_gone_and_can_be_fetched_again() {
     let root = tempfile::tempdir().unwrap();
     let file = content(root.path(), 1 << 40).create_cold(ID, 10).unwrap();
