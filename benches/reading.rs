@@ -15,6 +15,8 @@ mod cold;
 mod names;
 #[path = "reading/patterns.rs"]
 mod patterns;
+#[path = "reading/sequential.rs"]
+mod sequential;
 #[path = "reading/warm.rs"]
 mod warm;
 
@@ -33,7 +35,7 @@ const LIMIT: Duration = Duration::from_secs(900);
 type Part = (&'static str, fn());
 
 const PARTS: [Part; 7] = [
-    ("sequential", cold::sequential),
+    ("sequential", sequential::sequential),
     ("first-byte", cold::first_byte),
     ("random", cold::random),
     ("warm", warm::second_read),

@@ -19,11 +19,21 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// What a connection asks for at once where the digest follows: larger ones come too late for it, smaller ones wait more.
 const PIECE_BYTES: u64 = 8 << 20;
 
-/// Downloads a file of `size` bytes over `connections`, each its part of the whole; bytes per second, the address included.
-pub fn download(server: &str, token: &str, file_id: &str, size: u64, connections: u64, to: &Path) -> f64 {
+/// What is downloaded.
+pub struct Source {
+    /// The API's address.
+    pub server: String,
+    pub token: &'static str,
+    pub file_id: String,
+    pub size: u64,
+    pub sha1: [u8; 20],
+}
+
+/// Downloads the file over `connections`, each its part of the whole; bytes per second, the address included.
+pub fn download(source: &Source, connections: u64, to: &Path) -> f64 {
     let begun = Instant::now();
-    let file = File::create(to).unwrap();
-    let location = location(server, token, file_id);
+    let (file, size) = (File::create(to).unwrap(), source.size);
+    let location = source.location();
     let share = size.div_ceil(connections);
     std::thread::scope(|scope| {
         for start in (0..size).step_by(share as usize) {
@@ -36,18 +46,11 @@ pub fn download(server: &str, token: &str, file_id: &str, size: u64, connections
     rate
 }
 
-/// The same in pieces, one after the other, so that the digest of the whole, `sha1`, is known when the last one is there.
-pub fn download_digesting(
-    server: &str,
-    token: &str,
-    file_id: &str,
-    (size, sha1): (u64, [u8; 20]),
-    connections: u64,
-    to: &Path,
-) -> f64 {
+/// The same in pieces, one after the other, so that the digest of the whole is known when the last one is there.
+pub fn download_comparing(source: &Source, connections: u64, to: &Path) -> f64 {
     let begun = Instant::now();
     let file = File::options().create(true).truncate(true).read(true).write(true).open(to).unwrap();
-    let location = location(server, token, file_id);
+    let location = source.location();
     let next = Mutex::new(0);
     let (told, arrived) = channel();
     let digest = std::thread::scope(|scope| {
@@ -55,13 +58,13 @@ pub fn download_digesting(
         let digest = scope.spawn(move || digest(whole, &arrived));
         for _ in 0..connections {
             let (file, location, next, told) = (&file, &location, &next, told.clone());
-            scope.spawn(move || pieces(location, size, next, file, &told));
+            scope.spawn(move || pieces(location, source.size, next, file, &told));
         }
         drop(told);
         digest.join().unwrap()
     });
-    let rate = size as f64 / begun.elapsed().as_secs_f64();
-    assert_eq!(digest, sha1);
+    let rate = source.size as f64 / begun.elapsed().as_secs_f64();
+    assert_eq!(digest, source.sha1);
     std::fs::remove_file(to).unwrap();
     rate
 }
@@ -107,16 +110,21 @@ fn digest(file: &File, arrived: &Receiver<u64>) -> [u8; 20] {
     sha1.finalize().into()
 }
 
-fn location(server: &str, token: &str, file_id: &str) -> String {
-    let (host, _) = split(server);
-    let mut stream = TcpStream::connect(host).unwrap();
-    let head =
-        format!("GET /2.0/files/{file_id}/content HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n");
-    stream.write_all(head.as_bytes()).unwrap();
-    let lines = BufReader::new(stream).lines().map(Result::unwrap).take_while(|line| !line.is_empty());
-    let found =
-        lines.filter_map(|line| Some(line.split_once(": ")?.1.to_owned()).filter(|_| line.starts_with("location")));
-    found.last().unwrap()
+impl Source {
+    /// Where the bytes are: what Box redirects to.
+    pub fn location(&self) -> String {
+        let Source { server, token, file_id, .. } = self;
+        let (host, _) = split(server);
+        let mut stream = TcpStream::connect(host).unwrap();
+        let head = format!(
+            "GET /2.0/files/{file_id}/content HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let lines = BufReader::new(stream).lines().map(Result::unwrap).take_while(|line| !line.is_empty());
+        let found =
+            lines.filter_map(|line| Some(line.split_once(": ")?.1.to_owned()).filter(|_| line.starts_with("location")));
+        found.last().unwrap()
+    }
 }
 
 /// One connection to the server of the bytes.

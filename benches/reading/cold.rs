@@ -1,19 +1,14 @@
-//! Files of which this machine has nothing: whole, their first byte, and little pieces here and there.
+//! Files of which this machine has nothing: their first byte, and little pieces here and there.
 
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
-use sha1::{Digest, Sha1};
+use crate::support::{World, bytes_of};
+use crate::{LATENCY, far_box, median, mount};
 
-use crate::support::{TOKEN, World, bytes_of};
-use crate::{BANDWIDTH, LATENCY, bare, far_box, median, mount};
-
-const GIB: u64 = 1 << 30;
-const RUNS: usize = 3;
-/// Connections that parallel downloaders are usually told to use, and twice as many.
-const CONNECTIONS: [u64; 3] = [8, 16, 32];
+pub const GIB: u64 = 1 << 30;
 const RANDOM_READS: usize = 500;
 
 /// A far Box with one file of a gibibyte.
@@ -25,84 +20,10 @@ pub fn with_big_file() -> (World, Vec<u8>, String) {
 }
 
 /// Bytes that downloads sent since the last reset, and their number.
-fn sent(world: &World) -> (u64, usize) {
+pub fn sent(world: &World) -> (u64, usize) {
     let requests = world.emulator.requests();
     let downloads = requests.iter().filter(|r| r.path.starts_with("/d/"));
     downloads.fold((0, 0), |(bytes, number), r| (bytes + r.bytes_out, number + 1))
-}
-
-/// Memory of this machine that one run takes at most: the bytes here, the emulator's, a download, and two copies of a mount's.
-const TOUCHED_BYTES: usize = 8 << 30;
-
-/// Touches memory, so that no run pays for what a virtual machine has to ask its host for (FUSE.md, first lines).
-fn touch_memory() {
-    let page = 4096;
-    let mut memory = vec![0_u8; TOUCHED_BYTES];
-    memory.iter_mut().step_by(page).for_each(|byte| *byte = 1);
-    std::hint::black_box(&memory);
-}
-
-pub fn sequential() {
-    touch_memory();
-    let (world, bytes, id) = with_big_file();
-    let sha1: [u8; 20] = Sha1::digest(&bytes).into();
-    let (url, to) = (world.emulator.url(), world.dir().join("bare"));
-    let (mut ours, mut bare, mut digesting) = (Vec::new(), Vec::new(), Vec::new());
-    for run in 0..RUNS {
-        for connections in CONNECTIONS {
-            let rate = bare::download(&url, TOKEN, &id, GIB, connections, &to);
-            println!("sequential: bare, {connections} connections: {:.0} MB/s", rate / 1e6);
-            bare.push((connections, rate));
-            let rate = bare::download_digesting(&url, TOKEN, &id, (GIB, sha1), connections, &to);
-            println!("sequential: bare that digests, {connections} connections: {:.0} MB/s", rate / 1e6);
-            digesting.push((connections, rate));
-        }
-        ours.push(read_whole(&world, &bytes, run));
-    }
-    let ours = median(ours);
-    println!("sequential: boxfs {:.1} times one connection's bandwidth (at least 6)", ours / BANDWIDTH as f64);
-    compare("the bare downloader that digests", ours, &digesting);
-    compare("the one that does not", ours, &bare);
-}
-
-/// Reads the big file through a mount that has nothing of it; bytes per second.
-fn read_whole(world: &World, bytes: &[u8], run: usize) -> f64 {
-    let mount = mount(world, &format!("sequential-{run}"));
-    std::fs::metadata(mount.at("big")).unwrap();
-    world.emulator.reset_requests();
-    let begun = Instant::now();
-    let mut file = File::open(mount.at("big")).unwrap();
-    let (mut buffer, mut at) = (vec![0; 1 << 20], 0);
-    loop {
-        let read = file.read(&mut buffer).unwrap();
-        if read == 0 {
-            break;
-        }
-        at += read;
-    }
-    let rate = GIB as f64 / begun.elapsed().as_secs_f64();
-    assert_eq!(at as u64, GIB);
-    let (fetched, requests) = sent(world);
-    println!(
-        "sequential: boxfs: {:.0} MB/s in {requests} requests, {} bytes fetched beyond the file",
-        rate / 1e6,
-        fetched as i64 - GIB as i64
-    );
-    drop(file);
-    // Only now, since no downloader beside it compares anything with a copy in memory.
-    assert!(std::fs::read(mount.at("big")).unwrap() == bytes, "wrong bytes");
-    let cache = mount.cache_dir.clone();
-    mount.umount();
-    // What the disk still has to write of it would slow down whoever comes next.
-    std::fs::remove_dir_all(cache).unwrap();
-    rate
-}
-
-fn compare(with: &str, ours: f64, theirs: &[(u64, f64)]) {
-    for connections in CONNECTIONS {
-        let rates = theirs.iter().filter(|(c, _)| *c == connections).map(|(_, rate)| *rate).collect();
-        println!("sequential: {:.2} of {with}, {connections} connections", ours / median(rates));
-    }
 }
 
 pub fn first_byte() {

@@ -1,25 +1,19 @@
-//! Bytes on disk: blobs, each written once, digested while written, and read in pieces. Knows nothing of files or versions.
+//! Bytes on disk: blobs, each written once, digested while written, and read through maps. Knows nothing of files or versions.
 
-use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use memmap2::Mmap;
 use sha1::{Digest, Sha1};
 use sha2::Sha512;
 
 use super::store::{Content, Extent};
 
-/// Bytes read at once; large enough that calls do not count, small enough to stay in a cache.
-pub(super) const CHUNK_BYTES: usize = 256 * 1024;
-/// Chunks whose memory is kept to be used again: 32 MB.
-const MAX_LENT: usize = 128;
-/// Of these, how many are looked at for one that has come back.
-const LOOKED_AT: usize = 8;
+/// Bytes handed out at once; large enough that calls do not count.
+const CHUNK_BYTES: usize = 256 * 1024;
 /// Blobs of one directory, so that none grows to a million entries.
 const BLOBS_PER_DIRECTORY: u64 = 4096;
 
@@ -28,40 +22,6 @@ const BLOBS_PER_DIRECTORY: u64 = 4096;
 pub(super) struct Contents {
     dir: PathBuf,
     next: AtomicU64,
-    lent: Arc<Lent>,
-}
-
-/// Full chunks handed out, oldest first: their memory is used again when nobody else holds it. Fresh memory costs more than what is
-/// read into it.
-#[derive(Debug, Default)]
-struct Lent(Mutex<VecDeque<Bytes>>);
-
-impl Lent {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Bytes>> {
-        // Changed in single steps, so that a panic elsewhere leaves it whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Memory for a full chunk: an old one that has come back, or a fresh one.
-    fn buffer(&self) -> BytesMut {
-        let mut lent = self.lock();
-        for _ in 0..lent.len().min(LOOKED_AT) {
-            match lent.pop_front().map(Bytes::try_into_mut) {
-                Some(Ok(back)) => return back,
-                Some(Err(still_out)) => lent.push_back(still_out),
-                None => {}
-            }
-        }
-        BytesMut::zeroed(CHUNK_BYTES)
-    }
-
-    fn lend(&self, chunk: Bytes) {
-        let mut lent = self.lock();
-        if lent.len() == MAX_LENT {
-            lent.pop_front();
-        }
-        lent.push_back(chunk);
-    }
 }
 
 impl Contents {
@@ -80,7 +40,7 @@ impl Contents {
                 }
             }
         }
-        Ok(Contents { dir: dir.to_owned(), next: AtomicU64::new(largest + 1), lent: Arc::default() })
+        Ok(Contents { dir: dir.to_owned(), next: AtomicU64::new(largest + 1) })
     }
 
     fn path(&self, blob: u64) -> PathBuf {
@@ -113,7 +73,7 @@ impl Contents {
         let piece = |extent: Extent| Piece { path: self.path(extent.blob), offset: extent.start, len: extent.len };
         let mut pieces: Vec<Piece> = content.slice(offset, len).into_iter().map(piece).collect();
         pieces.reverse();
-        Reader { pieces, open: None, lent: self.lent.clone() }
+        Reader { pieces, open: None }
     }
 
     /// All bytes of a content; for tests and small things.
@@ -211,20 +171,28 @@ struct Piece {
     len: u64,
 }
 
+/// A blob as memory, which sockets take from the page cache without a copy in between.
+fn map(path: &Path) -> io::Result<Bytes> {
+    let file = File::open(path)?;
+    // SAFETY: nobody changes or shortens a blob once it is written; one that is removed stays for those who have it mapped.
+    let map = unsafe { Mmap::map(&file) }?;
+    Ok(Bytes::from_owner(map))
+}
+
 /// Reads a range of a content chunk by chunk.
 #[derive(Debug)]
 pub(super) struct Reader {
     /// Still to read, the next one last.
     pieces: Vec<Piece>,
-    open: Option<File>,
-    lent: Arc<Lent>,
+    /// What the next one lies in, if it was read from already.
+    open: Option<Bytes>,
 }
 
 impl Reader {
-    /// Opens what is read first, so that it can be read although its name goes.
+    /// Maps what is read first, so that it can be read although its name goes.
     pub(super) fn open_first(&mut self) -> io::Result<()> {
         if let Some(piece) = self.pieces.last() {
-            self.open = Some(File::open(&piece.path)?);
+            self.open = Some(map(&piece.path)?);
         }
         Ok(())
     }
@@ -237,24 +205,22 @@ impl Reader {
     pub(super) fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
         let Some(piece) = self.pieces.last() else { return Ok(None) };
         let (offset, wanted) = (piece.offset, piece.len.min(CHUNK_BYTES as u64) as usize);
-        let file = match self.open.take() {
-            Some(file) => file,
-            None => File::open(&piece.path)?,
+        let map = match self.open.take() {
+            Some(map) => map,
+            None => map(&piece.path)?,
         };
-        let full = wanted == CHUNK_BYTES;
-        let mut chunk = if full { self.lent.buffer() } else { BytesMut::zeroed(wanted) };
-        file.read_exact_at(&mut chunk, offset)?;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        if map.len().saturating_sub(start) < wanted {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("{} is too short", piece.path.display())));
+        }
+        let chunk = map.slice(start..start + wanted);
         match self.pieces.last_mut() {
             Some(piece) if piece.len > wanted as u64 => {
                 piece.offset += wanted as u64;
                 piece.len -= wanted as u64;
-                self.open = Some(file);
+                self.open = Some(map);
             }
             _ => drop(self.pieces.pop()),
-        }
-        let chunk = chunk.freeze();
-        if full {
-            self.lent.lend(chunk.clone());
         }
         Ok(Some(chunk))
     }
