@@ -32,16 +32,17 @@ pub fn sequential() {
     let sha1: [u8; 20] = Sha1::digest(&bytes).into();
     let source = Source { server: world.emulator.url(), token: TOKEN, file_id: id, size: GIB, sha1 };
     let to = world.dir().join("download");
+    let (has_aria2c, has_rclone) = (is_here("aria2c"), is_here("rclone"));
     let mut contenders = vec![Contender::new("boxfs", || read_whole(&world, &bytes))];
     for n in CONNECTIONS {
         let (source, to) = (&source, to.as_path());
         let name = |who| format!("{who}, {n} connections");
         contenders.push(Contender::new(name("bare that compares"), move || bare::download_comparing(source, n, to)));
         contenders.push(Contender::new(name("bare that does not"), move || bare::download(source, n, to)));
-        if n <= CONNECTIONS[0] && is_here("aria2c") {
+        if n <= CONNECTIONS[0] && has_aria2c {
             contenders.push(Contender::new(name("aria2c that compares"), move || aria2c(source, n, to)));
         }
-        if is_here("rclone") {
+        if has_rclone {
             contenders.push(Contender::new(name("rclone and sha1sum"), move || rclone(source, n, to)));
         }
     }

@@ -225,3 +225,38 @@ impl Reader {
         Ok(Some(chunk))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_over_several_blobs_is_read_also_while_their_names_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let contents = Contents::open(dir.path(), |_| true).unwrap();
+        let long = vec![7; CHUNK_BYTES + 1];
+        let mut content = contents.write_all(&long).unwrap();
+        let second = contents.write_all(b"second").unwrap();
+        content.extents.extend(second.extents);
+        content.size += second.size;
+        let mut reader = contents.read(&content, 1, content.size - 2);
+        reader.open_first().unwrap();
+        contents.remove(content.extents[0].blob);
+        let mut read = Vec::new();
+        while let Some(chunk) = reader.next_chunk().unwrap() {
+            read.extend_from_slice(&chunk);
+        }
+        assert_eq!(read, [&long[1..], b"secon"].concat());
+    }
+
+    #[test]
+    fn a_blob_that_has_lost_its_end_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let contents = Contents::open(dir.path(), |_| true).unwrap();
+        let content = contents.write_all(b"all of it").unwrap();
+        let file = File::options().write(true).open(contents.path(content.extents[0].blob)).unwrap();
+        file.set_len(3).unwrap();
+        let error = contents.read(&content, 0, content.size).next_chunk().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

@@ -24,12 +24,15 @@ const CACHE_SHARE: u64 = 4;
 const MAX_STREAMS: usize = 4;
 /// How far the kernel's own read-ahead may deliver requests out of order: two of its windows.
 const MOST_DISORDER_BYTES: u64 = 2 << 20;
-/// A handle whose first read is of the beginning and at least so long is taken for a stream: `cp` and the like. Programs that only
-/// look what kind of file it is read less.
+/// A handle whose first read is of the beginning and at least so long is taken for a stream. Programs that only look what kind of file
+/// it is read less.
 const EAGER_BYTES: u64 = 128 << 10;
-/// What is on its way ahead of such a handle from its first read on: without it, the connections stand idle for the first round trips.
+/// A first read of at least so much is that of `cp` and the like: what the kernel makes of reads of 128 KiB or more. It makes less of those of
+/// players and the like, which read 32 KiB at a time and often stop behind the header.
+const COPY_BYTES: u64 = 256 << 10;
+/// What is on its way ahead of a copy from its first read on: without it, the connections stand idle for the first round trips.
 /// A program that stops early has cost what came until it closed the file.
-const EAGER_AHEAD_BYTES: u64 = 32 << 20;
+const COPY_AHEAD_BYTES: u64 = 32 << 20;
 /// A piece is one request; the smallest that is worth its round trip, and the largest, so that pieces end about in order. A
 /// connection of 25 MB/s that waits 80 ms for each request is busy two thirds of the time with the largest.
 const PIECE_BYTES: Range<u64> = 2 << 20..4 << 20;
@@ -131,7 +134,8 @@ impl Streams {
                 let goes_on = read.start == 0 && read.end >= EAGER_BYTES;
                 let alive = Arc::default();
                 let run = Run::of(&alive);
-                let least_ahead = if goes_on { EAGER_AHEAD_BYTES } else { BLOCK_BYTES };
+                let copies = goes_on && read.end >= COPY_BYTES;
+                let least_ahead = if copies { COPY_AHEAD_BYTES } else { BLOCK_BYTES };
                 Stream { start: read.start, next: read.end, asked: 0, goes_on, least_ahead, _alive: alive, run }
             }
         };
@@ -175,9 +179,10 @@ mod tests {
     }
 
     #[test]
-    fn whoever_begins_like_a_copy_has_more_ahead_from_the_start_than_whoever_only_looks() {
+    fn whoever_begins_like_a_copy_has_more_ahead_from_the_start_than_whoever_looks_at_the_header() {
         let first = |len: u64| walk(&mut Streams::new(10 * GIB), 0, 2 * len, len).first().map(|a| a.range.end);
-        assert_eq!(first(EAGER_BYTES), Some(EAGER_BYTES + EAGER_AHEAD_BYTES));
+        assert_eq!(first(COPY_BYTES), Some(COPY_BYTES + COPY_AHEAD_BYTES));
+        assert_eq!(first(EAGER_BYTES), Some(EAGER_BYTES + EAGER_BYTES * AHEAD_PER_BYTE_READ));
         assert_eq!(first(EAGER_BYTES / 2), Some(EAGER_BYTES + EAGER_BYTES * AHEAD_PER_BYTE_READ));
     }
 
