@@ -27,8 +27,8 @@ const MOST_DISORDER_BYTES: u64 = 2 << 20;
 /// A handle whose first read is of the beginning and at least so long is taken for a stream. Programs that only look what kind of file
 /// it is read less.
 const EAGER_BYTES: u64 = 128 << 10;
-/// A first read of at least so much is that of `cp` and the like: what the kernel makes of reads of 128 KiB or more. It makes less of those of
-/// players and the like, which read 32 KiB at a time and often stop behind the header.
+/// A first read of at least so much is that of `cp` and the like: what a kernel that reads 1 MiB ahead makes of reads of 128 KiB or more. It
+/// makes less of those of players and the like, which read 32 KiB at a time and often stop behind the header.
 const COPY_BYTES: u64 = 256 << 10;
 /// What is on its way ahead of a copy from its first read on: without it, the connections stand idle for the first round trips.
 /// A program that stops early has cost what came until it closed the file.
