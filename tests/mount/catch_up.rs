@@ -67,8 +67,8 @@ fn change_all(act: &Actor, each: usize) {
     }
 }
 
-/// Events have whole seconds (API.md §7). What happens in the second in which a mount began to follow them may be of before, and is
-/// asked for item by item.
+/// Times in the emulator's events are whole seconds. What happens in the second in which a mount began to follow them may be of before, so
+/// that what is new or deleted then is asked for item by item.
 fn a_second_begins() {
     let second = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let now = second();
