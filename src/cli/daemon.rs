@@ -157,13 +157,14 @@ fn prepare(tree: &Tree, content: &Content, settings: &Settings, in_order: bool) 
     tree.set_local_only(settings.local_only.clone(), Timestamp::now()).map_err(failed)?;
     let boot = boot_id();
     let same_boot = tree.meta("boot").map_err(failed)?.is_none_or(|last| last == boot);
-    tree.set_meta("boot", &boot).map_err(failed)?;
     let last = match (in_order, same_boot) {
         (true, _) => LastRun::Orderly,
         (false, true) => LastRun::Killed,
         (false, false) => LastRun::PowerCut,
     };
     let found = recover(tree, content, last, Timestamp::now()).map_err(failed)?;
+    // Not before: a start that is cut off here must not make the next one take a power cut for less.
+    tree.set_meta("boot", &boot).map_err(failed)?;
     if found.closed + found.interrupted + found.rescued > 0 {
         log::warn!(
             "found after the last run: {} closed files to send, {} interrupted, {} moved to rescue",

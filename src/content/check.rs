@@ -96,8 +96,7 @@ impl DataFile {
         let file = self.reader();
         let mut buffer = [0; READ_BYTES];
         loop {
-            let lost = self.lost();
-            let len = self.without_gap_from(check.upto)?.min(STEP_BYTES);
+            let len = self.without_gap_from(check)?.min(STEP_BYTES);
             if len == 0 {
                 return Ok(());
             }
@@ -108,19 +107,19 @@ impl DataFile {
                 check.hasher.update(part);
                 check.upto += part.len() as u64;
             }
-            if self.lost() != lost {
-                // What was read may be a hole by now.
-                *check = Check { expected: check.expected, ..Check::default() };
-            }
         }
     }
 
-    /// Bytes from `offset` that are here, those held back included.
-    fn without_gap_from(&self, offset: u64) -> Result<u64> {
+    /// Bytes from where the digest stands that are here, those held back included. It begins again where bytes have gone that it covers:
+    /// others may come in their place, and what was read may have been a hole.
+    fn without_gap_from(&self, check: &mut Check) -> Result<u64> {
         let size = self.size()?;
-        let state = lock(&self.state);
-        let end = state.with_held().missing(&(offset..size)).first().map_or(size, |gap| gap.start);
-        Ok(end.saturating_sub(offset))
+        let mut state = lock(&self.state);
+        if std::mem::replace(&mut state.lost_from, u64::MAX) < check.upto {
+            *check = Check { expected: check.expected, ..Check::default() };
+        }
+        let end = state.with_held().missing(&(check.upto..size)).first().map_or(size, |gap| gap.start);
+        Ok(end.saturating_sub(check.upto))
     }
 }
 

@@ -1,7 +1,7 @@
 //! One data file while somebody uses it: reads, writes, fills, and who may still write.
 //!
 //! Locks, in this order: `check`, then `state` (writers, presence, the write descriptor), then `reader`, then `counted`.
-//! `saving` is taken before `state`, by [`DataFile::save_ranges`] alone. None is held while waiting for anything but the disk.
+//! `saving` is taken before `state`, by what notes the ranges. None is held while waiting for anything but the disk.
 
 use super::check::Check;
 use super::copy::{self, Seek};
@@ -17,7 +17,7 @@ use std::future::Future;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// Separate ranges kept of one content that is written while it is fetched: 16 bytes each in memory. Beyond it a write
@@ -44,9 +44,11 @@ pub struct DataFile {
     pub(super) whole: AtomicBool,
     /// Whether presence changed since [`DataFile::save_ranges`].
     pub(super) unsaved: AtomicBool,
-    saving: Mutex<()>,
+    pub(super) saving: Mutex<()>,
     /// Where it was last read.
     pub(super) near: AtomicU64,
+    /// How many want all of it here ([`DataFile::keep`]).
+    pub(super) kept: AtomicU32,
     /// How often bytes went ([`DataFile::lose`]).
     pub(super) lost: AtomicU64,
     /// How often bytes turned out not to be Box's after some of them may have been read.
@@ -65,6 +67,8 @@ pub(super) struct State {
     pub compare: bool,
     /// Bytes in the file that count as missing until the digest was compared.
     pub held: Option<Range<u64>>,
+    /// Where the first byte lay that went since the digest looked last.
+    pub lost_from: u64,
 }
 
 /// What this file adds to the usage of its place.
@@ -101,7 +105,14 @@ impl Drop for Writer {
 
 impl State {
     fn of(present: Ranges) -> State {
-        State { writers: 0, write_file: None, presence: Presence::new(present), compare: false, held: None }
+        State {
+            writers: 0,
+            write_file: None,
+            presence: Presence::new(present),
+            compare: false,
+            held: None,
+            lost_from: u64::MAX,
+        }
     }
 
     /// Closes the write descriptor when nobody needs it.
@@ -139,6 +150,7 @@ impl DataFile {
             unsaved: AtomicBool::new(false),
             saving: Mutex::new(()),
             near: AtomicU64::new(0),
+            kept: AtomicU32::new(0),
             lost: AtomicU64::new(0),
             spoiled: AtomicU64::new(0),
             check: Mutex::default(),

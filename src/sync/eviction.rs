@@ -4,8 +4,9 @@
 use super::executor::Executor;
 use super::executor_bytes::blocking;
 use crate::base::{ContentId, Ino};
-use crate::content::{Content, FetchError, Reservation, Room};
+use crate::content::{Content, FetchError, Ranges, Reservation, Room};
 use crate::tree::{Pins, Tree};
+use std::io;
 use std::time::Duration;
 
 /// Contents looked at in one transaction.
@@ -50,8 +51,9 @@ async fn room_within(executor: &Executor, bytes: u64, rounds: u32) -> Result<Res
         let freed = evict(executor, wanted).await?;
         if freed < wanted.min(bytes) {
             let (behind, ahead) = KEPT_BYTES[usize::from(round > 0)];
-            let content = executor.content.clone();
-            blocking(move || content.give_back(behind, ahead).map_err(|e| e.to_string()))
+            let (tree, content) = (executor.tree.clone(), executor.content.clone());
+            let note = move |id, left: &Ranges| tree.save_ranges(id, Some(left.to_bytes())).map_err(io::Error::other);
+            blocking(move || content.give_back(behind, ahead, note).map_err(|e| e.to_string()))
                 .await
                 .map_err(FetchError::Other)?;
         }

@@ -22,14 +22,16 @@ const SAFETY_POLL: Duration = Duration::from_secs(300);
 pub async fn follow(executor: &Executor, position: Option<String>) {
     let mut position = position;
     let mut wait = FIRST_WAIT;
+    // What was listed while we had no place may have changed since, untold.
+    let mut missed = false;
     loop {
-        match drain(executor, &mut position).await {
+        match drain(executor, &mut position, &mut missed).await {
             Ok(()) => wait = FIRST_WAIT,
             Err(error) => {
                 if matches!(error.heals(), Heals::Never) && position.take().is_some() {
                     log::warn!("Box no longer knows our place in its events ({error}): everything is looked at again");
-                    executor.report(Event::NewsLost).await;
                 }
+                missed |= position.is_none();
                 executor.report(Event::NoNews(error)).await;
                 pause(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
@@ -45,12 +47,16 @@ pub async fn follow(executor: &Executor, position: Option<String>) {
 }
 
 /// Reads until a page brings nothing.
-async fn drain(executor: &Executor, position: &mut Option<String>) -> Result<(), ApiError> {
+async fn drain(executor: &Executor, position: &mut Option<String>, missed: &mut bool) -> Result<(), ApiError> {
     loop {
         let page = match position {
             Some(position) => executor.client.events(position, STREAM, PAGE).await?,
             None => executor.client.events("now", STREAM, PAGE).await?,
         };
+        // Only with a place again: listed before, a change in between would be in neither (API.md 7.4).
+        if std::mem::take(missed) {
+            executor.report(Event::NewsLost).await;
+        }
         let done = page.entries.is_empty() || position.as_ref() == Some(&page.next);
         *position = Some(page.next.clone());
         for event in &page.entries {

@@ -61,6 +61,8 @@ pub async fn kept(executor: &Executor, from: FetchFrom, reply: oneshot::Sender<R
 /// Fetches all that is missing of a content, and waits for what others fetch of it.
 pub async fn whole(executor: &Executor, from: FetchFrom, file: &Arc<DataFile>) -> Result<(), FetchError> {
     let mut ask = AheadAsk { from, range: 0..0, piece_bytes: WHOLE_PIECE_BYTES, run: None };
+    // Without it a file larger than the room would give back at one end what comes at the other, for ever.
+    let _kept = file.keep();
     while !file.is_whole() {
         ask.range = 0..file.size().map_err(|e| FetchError::Other(e.to_string()))?;
         pieces(executor, &ask, file, Urgency::Keep).await?;

@@ -119,8 +119,9 @@ impl Asks {
                 }
                 match source.file.wait_for(wanted.clone()).await {
                     Arrived::Present => return Ok(()),
+                    // Of others who were fetching it one failed, which says nothing of these bytes.
+                    Arrived::Unclaimed | Arrived::Failed(FetchError::Abandoned) => {}
                     Arrived::Failed(error) => return Err(error.into()),
-                    Arrived::Unclaimed => {}
                 }
             }
             Err(VfsError::Unreachable)

@@ -94,6 +94,7 @@ impl Vfs {
             _ if row.is_of_box() => {
                 row.ranges = Some(Vec::new());
                 row.place = tree::Place::Cache;
+                row.durable = false;
                 if !self.tree.cold_again(&row).map_err(|e| self.tree_error(e))? {
                     return Err(VfsError::Wait(Asks::pause(MEANWHILE)));
                 }

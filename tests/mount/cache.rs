@@ -17,6 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 in_both_modes!(
     many_files_never_take_more_than_the_limit,
     a_file_larger_than_the_cache_is_read_whole,
+    what_a_long_read_gave_back_is_fetched_again_after_a_kill,
     an_open_file_is_never_evicted,
     a_renamed_file_keeps_its_cache,
 );
@@ -80,6 +81,25 @@ fn a_file_larger_than_the_cache_is_read_whole(mode: Mode) {
     let mount = small_cache(&world);
     let most = most_taken(&mount, || assert!(std::fs::read(mount.at("large")).unwrap() == bytes));
     assert!(most <= LIMIT_BYTES, "{most} bytes");
+}
+
+fn what_a_long_read_gave_back_is_fetched_again_after_a_kill(mode: Mode) {
+    let world = World::new(mode);
+    let bytes = bytes_of(60_000_000, 6);
+    world.emulator.act().write_file("/large", &bytes).unwrap();
+    let mount = small_cache(&world);
+    let large = File::open(mount.at("large")).unwrap();
+    let mut seen = vec![0; 10_000_000];
+    large.read_exact_at(&mut seen, 0).unwrap();
+    assert!(seen == bytes[..10_000_000]);
+    // Another handle that closes has noted what is here.
+    File::open(mount.at("large")).unwrap().read_exact_at(&mut seen[..1_000], 0).unwrap();
+    large.read_exact_at(&mut seen, 40_000_000).unwrap();
+    let mut rest = vec![0; 30_000_000];
+    large.read_exact_at(&mut rest, 10_000_000).unwrap();
+    mount.kill();
+    let mount = small_cache(&world);
+    assert!(std::fs::read(mount.at("large")).unwrap() == bytes);
 }
 
 fn an_open_file_is_never_evicted(mode: Mode) {

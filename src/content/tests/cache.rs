@@ -2,7 +2,9 @@
 
 use super::super::*;
 use crate::base::{ContentId, Sha1Digest};
+use std::io;
 use std::path::Path;
+use std::sync::Mutex;
 
 const ID: ContentId = ContentId(7);
 const MIB: u64 = 1 << 20;
@@ -110,7 +112,61 @@ fn a_partial_file_gives_back_what_lies_far_from_its_last_read() {
     file.fill(0, &vec![7; 16 * MIB as usize]).unwrap();
     let before = content.usage(Place::Cache);
     assert_eq!(file.read(15 * MIB, 1).unwrap(), Read::Bytes(vec![7]));
-    content.give_back(MIB, MIB).unwrap();
+    content.give_back(MIB, MIB, |_, _| Ok(())).unwrap();
     assert!(content.usage(Place::Cache) + 13 * MIB <= before);
     assert!(matches!(file.read(0, 1).unwrap(), Read::Missing(_)));
+}
+
+#[test]
+fn what_is_given_back_is_noted_before_it_goes_and_stays_where_it_cannot_be_noted() {
+    let root = tempfile::tempdir().unwrap();
+    let content = content(root.path(), 1 << 40);
+    let file = content.create_cold(ID, 20 * MIB).unwrap();
+    file.fill(0, &vec![7; 16 * MIB as usize]).unwrap();
+    file.read(15 * MIB, 1).unwrap();
+    let still_here = |at| matches!(file.read(at, 1), Ok(Read::Bytes(bytes)) if bytes == [7]);
+    content.give_back(MIB, MIB, |_, _| Err(io::ErrorKind::StorageFull.into())).unwrap_err();
+    assert!(still_here(0));
+    file.read(15 * MIB, 1).unwrap();
+    let noted = Mutex::new(Vec::new());
+    let note = |id, left: &Ranges| {
+        assert!(file.ranges().covers(&(0..16 * MIB)), "gone before it was noted");
+        noted.lock().unwrap().push((id, left.clone()));
+        Ok(())
+    };
+    content.give_back(MIB, MIB, note).unwrap();
+    let noted = noted.into_inner().unwrap();
+    assert_eq!(noted, [(ID, file.ranges())]);
+    assert!(!noted[0].1.touches(&(0..14 * MIB)) && noted[0].1.covers(&(14 * MIB..16 * MIB)));
+}
+
+#[test]
+fn what_somebody_keeps_gives_nothing_back() {
+    let root = tempfile::tempdir().unwrap();
+    let content = content(root.path(), 1 << 40);
+    let file = content.create_cold(ID, 20 * MIB).unwrap();
+    file.fill(0, &vec![7; 16 * MIB as usize]).unwrap();
+    let kept = file.keep();
+    content.give_back(0, 0, |_, _| panic!("nothing goes")).unwrap();
+    assert!(file.ranges().covers(&(0..16 * MIB)));
+    drop(kept);
+    content.give_back(0, 0, |_, _| Ok(())).unwrap();
+    assert!(file.ranges().is_empty());
+}
+
+#[test]
+fn bytes_that_come_again_are_digested_again() {
+    let root = tempfile::tempdir().unwrap();
+    let content = content(root.path(), 1 << 40);
+    let file = content.create_cold(ID, 3 * MIB).unwrap();
+    let right = vec![7; 3 * MIB as usize];
+    file.expect(Sha1Digest::of(&right));
+    file.fill(0, &right[..2 * MIB as usize]).unwrap();
+    file.digest_ahead().unwrap();
+    assert_eq!(file.digested(), 2 * MIB);
+    file.read(2 * MIB - 1, 1).unwrap();
+    content.give_back(MIB, MIB, |_, _| Ok(())).unwrap();
+    file.fill(0, &vec![8; MIB as usize]).unwrap();
+    file.fill(2 * MIB, &right[..MIB as usize]).unwrap();
+    assert_eq!(file.check().unwrap(), Checked::Wrong);
 }
