@@ -76,6 +76,17 @@ fn a_pinned_folder_is_here_whole_and_stays(mode: Mode) {
     assert_eq!(asked(&world), 0, "{:#?}", world.emulator.requests());
 }
 
+#[test]
+fn a_pin_that_has_no_room_says_so_and_ends() {
+    let world = World::new(Mode::Copying);
+    world.emulator.act().write_file("/large", &bytes_of(12_000_000, 3)).unwrap();
+    let mount = world.mounter("main").args(["--cache-size", "6MB"]).start();
+    let told = mount.command(&["pin"], "large").expect_code(1);
+    assert!(told.stderr.contains("1 item could not be had: no space left"), "{told:?}");
+    // What is fetched is not given back to be fetched again.
+    assert!(downloads(&world) <= 3, "{} requests for bytes", downloads(&world));
+}
+
 fn a_pin_follows_what_others_change(mode: Mode) {
     let world = with_tree(mode);
     let mount = world.mount();
