@@ -4,7 +4,7 @@ use super::ahead::Ahead;
 use super::error::{Need, Result, VfsError};
 use super::trouble::meaning_of;
 use crate::base::Ino;
-use crate::content::{Arrived, DataFile, FetchError};
+use crate::content::{Arrived, DataFile};
 use crate::tree::{
     AheadAsk, ArchiveAsk, Ask, AskError, FetchAsk, FetchFrom, Origin, PastAsk, PastVersion, PushAsk, Tally,
 };
@@ -119,9 +119,8 @@ impl Asks {
                 }
                 match source.file.wait_for(wanted.clone()).await {
                     Arrived::Present => return Ok(()),
-                    // Of others who were fetching it one failed, which says nothing of these bytes.
-                    Arrived::Unclaimed | Arrived::Failed(FetchError::Abandoned) => {}
                     Arrived::Failed(error) => return Err(error.into()),
+                    Arrived::Unclaimed => {}
                 }
             }
             Err(VfsError::Unreachable)
@@ -205,7 +204,7 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         if !self.sent {
-            self.file.release_claim(self.range.clone(), Err(FetchError::Abandoned));
+            self.file.release_claim(self.range.clone(), Ok(()));
         }
     }
 }

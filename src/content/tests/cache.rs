@@ -4,7 +4,7 @@ use super::super::*;
 use crate::base::{ContentId, Sha1Digest};
 use std::io;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 const ID: ContentId = ContentId(7);
 const MIB: u64 = 1 << 20;
@@ -12,6 +12,14 @@ const MIB: u64 = 1 << 20;
 fn content(root: &Path, cache: u64) -> Content {
     let dirs = Dirs { spool: root.join("spool"), cache: root.join("cache"), rescue: root.join("rescue") };
     Content::open(dirs, Limits { spool: 1 << 40, cache, floor: 0 }).unwrap()
+}
+
+/// A file of 20 MiB, the first 16 of which are here.
+fn partial(root: &Path) -> (Content, Arc<DataFile>) {
+    let content = content(root, 1 << 40);
+    let file = content.create_cold(ID, 20 * MIB).unwrap();
+    file.fill(0, &vec![7; 16 * MIB as usize]).unwrap();
+    (content, file)
 }
 
 #[test]
@@ -107,9 +115,7 @@ fn room_that_is_set_aside_is_taken() {
 #[test]
 fn a_partial_file_gives_back_what_lies_far_from_its_last_read() {
     let root = tempfile::tempdir().unwrap();
-    let content = content(root.path(), 1 << 40);
-    let file = content.create_cold(ID, 20 * MIB).unwrap();
-    file.fill(0, &vec![7; 16 * MIB as usize]).unwrap();
+    let (content, file) = partial(root.path());
     let before = content.usage(Place::Cache);
     assert_eq!(file.read(15 * MIB, 1).unwrap(), Read::Bytes(vec![7]));
     content.give_back(MIB, MIB, |_, _| Ok(())).unwrap();
@@ -120,9 +126,7 @@ fn a_partial_file_gives_back_what_lies_far_from_its_last_read() {
 #[test]
 fn what_is_given_back_is_noted_before_it_goes_and_stays_where_it_cannot_be_noted() {
     let root = tempfile::tempdir().unwrap();
-    let content = content(root.path(), 1 << 40);
-    let file = content.create_cold(ID, 20 * MIB).unwrap();
-    file.fill(0, &vec![7; 16 * MIB as usize]).unwrap();
+    let (content, file) = partial(root.path());
     file.read(15 * MIB, 1).unwrap();
     let still_here = |at| matches!(file.read(at, 1), Ok(Read::Bytes(bytes)) if bytes == [7]);
     content.give_back(MIB, MIB, |_, _| Err(io::ErrorKind::StorageFull.into())).unwrap_err();
@@ -143,9 +147,7 @@ fn what_is_given_back_is_noted_before_it_goes_and_stays_where_it_cannot_be_noted
 #[test]
 fn what_somebody_keeps_gives_nothing_back() {
     let root = tempfile::tempdir().unwrap();
-    let content = content(root.path(), 1 << 40);
-    let file = content.create_cold(ID, 20 * MIB).unwrap();
-    file.fill(0, &vec![7; 16 * MIB as usize]).unwrap();
+    let (content, file) = partial(root.path());
     let kept = file.keep();
     content.give_back(0, 0, |_, _| panic!("nothing goes")).unwrap();
     assert!(file.ranges().covers(&(0..16 * MIB)));
